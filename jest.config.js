@@ -1,0 +1,47 @@
+/**
+ * Four projects, one folder each: `unit` and `property` need nothing, `integration` and `e2e` share one
+ * PostgreSQL (and one Redis) that the global set-up starts. Types are checked by `npm run typecheck`.
+ */
+function project(name, more = {}) {
+  return {
+    displayName: name,
+    testMatch: [`<rootDir>/test/${name}/**/*.test.ts`],
+    testEnvironment: "node",
+    extensionsToTreatAsEsm: [".ts"],
+    // ts-jest takes `isolatedModules` from tsconfig.json; its own option of that name is deprecated.
+    transform: {
+      "^.+\\.ts$": ["ts-jest", { useESM: true, diagnostics: false }],
+    },
+    // dist/ has no package of its own, but a second copy of everything.
+    modulePathIgnorePatterns: ["<rootDir>/dist/", "<rootDir>/.data/"],
+    ...more,
+  };
+}
+
+const withServers = {
+  testTimeout: 60_000,
+  // Jest runs a file once, however many projects name it.
+  globalSetup: "<rootDir>/test/support/global-setup.js",
+  globalTeardown: "<rootDir>/test/support/global-teardown.js",
+};
+
+const complete = { statements: 100, branches: 100, functions: 100, lines: 100 };
+
+/** @type {import("jest").Config} */
+export default {
+  projects: [
+    project("unit"),
+    project("property", { testTimeout: 60_000 }),
+    project("integration", withServers),
+    project("e2e", withServers),
+  ],
+  // Jest's default is one less than there are cores, which on two cores is one.
+  maxWorkers: "100%",
+  // Only with `--coverage`. The rules are held to be complete; elsewhere coverage says little.
+  collectCoverageFrom: ["src/domain/**/*.ts", "src/uqpay/**/*.ts"],
+  coverageThreshold: {
+    "src/domain/**/*.ts": complete,
+    "src/uqpay/**/*.ts": complete,
+  },
+  coverageReporters: [["text", { skipFull: true }]],
+};

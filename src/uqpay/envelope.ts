@@ -1,0 +1,56 @@
+import { z } from "zod";
+import { isObject, optional, readId, readText, required } from "./fields.ts";
+
+/** The outer fields that every event has. */
+export interface Envelope {
+  readonly eventId: string;
+  readonly eventType: string;
+  /** The category, `ISSUING` in almost all events. */
+  readonly eventName: string | undefined;
+  readonly version: string | undefined;
+  /** Order, card or transaction id, depending on the type; missing in some of UQPAY's own examples. */
+  readonly sourceId: string | undefined;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+const envelopeSchema = z.object(
+  {
+    event_id: required(readId),
+    event_type: required(readId),
+    event_name: optional(readId).catch(undefined),
+    version: optional(readText).catch(undefined),
+    source_id: optional(readId).catch(undefined),
+    data: required((input) =>
+      isObject(input) ? { value: input } : { fault: "must be an object" },
+    ),
+  },
+  { error: "must be an object" },
+);
+
+/** Reads the envelope of either order of names. */
+export const envelope = envelopeSchema.transform((fields): Envelope => {
+  const { eventType, eventName } = inOrder(
+    fields.event_type,
+    fields.event_name,
+  );
+  return {
+    eventId: fields.event_id,
+    eventType,
+    eventName,
+    version: fields.version,
+    sourceId: fields.source_id,
+    data: fields.data,
+  };
+});
+
+/**
+ * V1.5.2's overview and the Node SDK up to 0.3.1 have the two names the other way round: the category under
+ * `event_type`. A type has dots, a category has none.
+ */
+function inOrder(eventType: string, eventName: string | undefined) {
+  const areSwapped =
+    eventName?.includes(".") === true && !eventType.includes(".");
+  return areSwapped
+    ? { eventType: eventName, eventName: eventType }
+    : { eventType, eventName };
+}

@@ -1,0 +1,109 @@
+import { z } from "zod";
+import {
+  listOf,
+  optional,
+  readAmount,
+  readId,
+  readInstantOrUnset,
+  readMcc,
+  readStatus,
+  readText,
+  readWord,
+  required,
+} from "../fields.ts";
+import { eventType } from "./event-type.ts";
+
+const merchant = z.object(
+  {
+    category_code: optional(readMcc),
+    name: optional(readText),
+    city: optional(readText),
+    country: optional(readText),
+  },
+  { error: "must be an object or a list of objects" },
+);
+
+/** A transaction has one merchant; why it comes as a list, no page says. */
+const MOST_MERCHANTS = 100;
+
+/** A list in webhooks, of which the first one counts; an object in REST answers and in the SDKs' types. */
+const merchantData = z.preprocess(
+  (input) => (input === null || input === "" ? undefined : input),
+  z
+    .union([
+      listOf(
+        merchant,
+        MOST_MERCHANTS,
+        "must be an object or a list of objects",
+      ),
+      merchant.transform((one) => [one]),
+    ])
+    .optional(),
+);
+
+/** Approved, declined or pending, although UQPAY's page says "approved": the status in it tells. */
+export const authorization = eventType(
+  "issuing.transaction.authorization",
+  z.object({
+    card_id: required(readId),
+    transaction_status: required(readStatus),
+    transaction_id: optional(readId),
+    card_number: optional(readWord),
+    cardholder_id: optional(readId),
+    card_available_balance: optional(readAmount),
+    transaction_type: optional(readWord),
+    description: optional(readText),
+    transaction_amount: optional(readAmount),
+    transaction_currency: optional(readWord),
+    billing_amount: optional(readAmount),
+    billing_currency: optional(readWord),
+    transaction_fee: optional(readAmount),
+    transaction_fee_currency: optional(readWord),
+    authorization_code: optional(readWord),
+    original_transaction_id: optional(readId),
+    wallet_type: optional(readWord),
+    merchant_data: merchantData,
+    transaction_time: optional(readInstantOrUnset),
+    posted_time: optional(readInstantOrUnset),
+  }),
+  (data, { eventId, sourceId, signedAt, receivedAt }) => {
+    const merchant = data.merchant_data?.[0];
+    return {
+      kind: "authorization-reported",
+      eventId,
+      signedAt,
+      receivedAt,
+      cardId: data.card_id,
+      // Abbreviated samples have no transaction_id; the envelope's source_id is the same id there.
+      transactionId: data.transaction_id ?? sourceId ?? eventId,
+      happenedAt: data.transaction_time ?? data.posted_time,
+      facts: {
+        cardNumber: data.card_number,
+        cardholderId: data.cardholder_id,
+        availableBalance: data.card_available_balance,
+      },
+      fields: {
+        cardId: data.card_id,
+        cardholderId: data.cardholder_id,
+        transactionType: data.transaction_type,
+        transactionStatus: data.transaction_status,
+        description: data.description,
+        transactionAmount: data.transaction_amount,
+        transactionCurrency: data.transaction_currency,
+        billingAmount: data.billing_amount,
+        billingCurrency: data.billing_currency,
+        transactionFee: data.transaction_fee,
+        transactionFeeCurrency: data.transaction_fee_currency,
+        authorizationCode: data.authorization_code,
+        originalTransactionId: data.original_transaction_id,
+        walletType: data.wallet_type,
+        mcc: merchant?.category_code,
+        merchantName: merchant?.name,
+        merchantCity: merchant?.city,
+        merchantCountry: merchant?.country,
+        transactionTime: data.transaction_time,
+        postedTime: data.posted_time,
+      },
+    };
+  },
+);

@@ -1,0 +1,25 @@
+import { z } from "zod";
+import { optional, readId, readStatus, required } from "../fields.ts";
+import { cardFactFields, factsOf } from "./card-snapshot.ts";
+import { eventType } from "./event-type.ts";
+
+/**
+ * A physical card's activation: the only news of its first ACTIVE. The event says `Activated`, in its own
+ * words; any other outcome leaves the status as it is known.
+ */
+export const cardActivation = eventType(
+  "card.activation.status",
+  z.object({
+    ...cardFactFields,
+    card_id: required(readId),
+    activation_status: optional(readStatus),
+  }),
+  (data, { eventId, signedAt }) => ({
+    kind: "card-observed",
+    eventId,
+    signedAt,
+    cardId: data.card_id,
+    status: data.activation_status === "ACTIVATED" ? "ACTIVE" : undefined,
+    facts: factsOf(data),
+  }),
+);

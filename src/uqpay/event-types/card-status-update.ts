@@ -1,0 +1,33 @@
+import { z } from "zod";
+import {
+  optional,
+  readId,
+  readInstant,
+  readStatus,
+  readText,
+  required,
+} from "../fields.ts";
+import { cardFactFields, factsOf } from "./card-snapshot.ts";
+import { eventType } from "./event-type.ts";
+
+/** Announces a change of status. Any status may come, also one that no page lists. */
+export const cardStatusUpdate = eventType(
+  "card.status.update.succeeded",
+  z.object({
+    ...cardFactFields,
+    card_id: required(readId),
+    card_status: required(readStatus),
+    update_time: required(readInstant),
+    update_reason: optional(readText),
+  }),
+  (data, { eventId, signedAt }) => ({
+    kind: "status-announced",
+    eventId,
+    signedAt,
+    cardId: data.card_id,
+    status: data.card_status,
+    reason: data.update_reason,
+    changedAt: data.update_time,
+    facts: factsOf(data),
+  }),
+);

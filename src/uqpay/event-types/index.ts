@@ -1,0 +1,30 @@
+import type { EventType } from "./event-type.ts";
+import { authorization } from "./authorization.ts";
+import { cardActivation } from "./card-activation.ts";
+import { cardStatusUpdate } from "./card-status-update.ts";
+import { cardCreate, cardUpdate } from "./card-update.ts";
+
+/**
+ * The event types that have a handler; all others are stored and ignored. To add one: a file here with its
+ * schema and its translation, and a line in this list.
+ */
+const eventTypes: readonly EventType[] = [
+  cardStatusUpdate,
+  cardUpdate,
+  cardCreate,
+  cardActivation,
+  authorization,
+];
+
+const byName: ReadonlyMap<string, EventType> = new Map(
+  eventTypes.map((type) => [type.name, type]),
+);
+
+export const handledEventTypes: readonly string[] = eventTypes.map(
+  ({ name }) => name,
+);
+
+/** @returns undefined for an event type that has no handler */
+export function findEventType(name: string): EventType | undefined {
+  return byName.get(name);
+}

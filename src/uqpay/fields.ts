@@ -1,0 +1,271 @@
+import { z } from "zod";
+import type { Instant } from "../domain/instant.ts";
+import { instantFromEpochMs } from "../domain/instant.ts";
+import type { Json, JsonObject } from "../domain/json.ts";
+import { numeralOf } from "./parse-json.ts";
+
+/*
+ * The kinds of values that UQPAY's events are made of. Each reads every form that UQPAY's pages, SDKs and REST
+ * examples show, and gives one form of ours. Messages name what is wrong and never repeat the value: it may be
+ * personal.
+ */
+
+/** A reader gives the value, or says what is wrong with it. */
+type Reading<Value> = { readonly value: Value } | { readonly fault: string };
+
+/** A field that must be there. */
+export function required<Value>(read: (input: unknown) => Reading<Value>) {
+  return z.unknown().transform((input, context): Value => {
+    if (isAbsent(input)) return fail(context, "is required");
+    return unwrap(read(input), context);
+  });
+}
+
+/** A field that may be missing, null or one of UQPAY's markers for "not set". */
+export function optional<Value>(read: (input: unknown) => Reading<Value>) {
+  return z
+    .unknown()
+    .transform((input, context): Value | undefined =>
+      isAbsent(input) ? undefined : unwrap(read(input), context),
+    )
+    .optional();
+}
+
+function unwrap<Value>(
+  reading: Reading<Value>,
+  context: z.RefinementCtx,
+): Value {
+  return "fault" in reading ? fail(context, reading.fault) : reading.value;
+}
+
+function fail(context: z.RefinementCtx, message: string): never {
+  context.addIssue({ code: "custom", message });
+  return z.NEVER;
+}
+
+/** `""` stands for "not set" in every event. */
+function isAbsent(input: unknown): boolean {
+  return input === undefined || input === null || input === "";
+}
+
+/** PostgreSQL's `text` has no NUL and no lone surrogate; two ids that differ only there would become one. */
+function isStorableText(text: string): boolean {
+  return !text.includes("\u0000") && text.isWellFormed();
+}
+
+function storableText(text: string): string {
+  return isStorableText(text)
+    ? text
+    : text.toWellFormed().replaceAll("\u0000", "\ufffd");
+}
+
+const LONGEST_ID = 255;
+
+/** Opaque text of 1 to 255 characters: UQPAY's own examples hold ids that are no UUIDs. */
+export function readId(input: unknown): Reading<string> {
+  if (!isText(input)) return { fault: "must be text" };
+  if (input === "" || isLongerThan(input, LONGEST_ID)) {
+    return { fault: `must have 1 to ${String(LONGEST_ID)} characters` };
+  }
+  if (!isStorableText(input))
+    return { fault: "must not contain NUL or half a surrogate pair" };
+  return { value: input };
+}
+
+/** Counts characters, not UTF-16 units, as PostgreSQL does. */
+function isLongerThan(text: string, limit: number): boolean {
+  if (text.length <= limit) return false;
+  return text.length > 2 * limit || [...text].length > limit;
+}
+
+/** Free text: descriptions, names. Numbers are read as text (`authorization_code` is one in REST examples). */
+export function readText(input: unknown): Reading<string> {
+  const numeral = numeralOf(input);
+  if (numeral !== undefined) return { value: storableText(numeral) };
+  if (typeof input === "string") return { value: storableText(input) };
+  return typeof input === "boolean"
+    ? { value: String(input) }
+    : { fault: "must be text" };
+}
+
+/** Text, and not a number that was kept as text. */
+function isText(input: unknown): input is string {
+  return typeof input === "string" && numeralOf(input) === undefined;
+}
+
+const LONGEST_WORD = 255;
+
+/** Short text that is indexed or compared: kinds, currencies, masks. Bounded, since an index entry is. */
+export function readWord(input: unknown): Reading<string> {
+  const text = readText(input);
+  if ("fault" in text || !isLongerThan(text.value, LONGEST_WORD)) return text;
+  return { fault: `must have at most ${String(LONGEST_WORD)} characters` };
+}
+
+/** An open enumeration, in upper case: unknown words are kept, known ones compare. */
+export function readStatus(input: unknown): Reading<string> {
+  if (!isText(input)) return { fault: "must be text" };
+  const word = readWord(input);
+  if ("fault" in word) return word;
+  const status = word.value.trim().toUpperCase();
+  return status === "" ? { fault: "must not be blank" } : { value: status };
+}
+
+const DECIMAL = /^([+-]?)(\d*)(?:\.(\d*))?(?:e([+-]?\d{1,6}))?$/i;
+
+/** Far beyond any money, and far within `numeric` (131,072 digits before the point). */
+const MOST_DIGITS = 200;
+
+/** A decimal, as text or number, to decimal text without an exponent. Trailing zeros stay: `1.10` is `1.10`. */
+export function readAmount(input: unknown): Reading<string> {
+  const text = numeralOf(input) ?? input;
+  const [, sign = "", whole = "", fraction = "", exponent = "0"] =
+    typeof text === "string" ? (DECIMAL.exec(text.trim()) ?? []) : [];
+  if (whole + fraction === "")
+    return { fault: "must be a decimal, as text or number" };
+  const shift = Number(exponent);
+  if (whole.length + fraction.length + Math.abs(shift) > MOST_DIGITS) {
+    return { fault: `must have at most ${String(MOST_DIGITS)} digits` };
+  }
+  const isZero = /^0*$/.test(whole + fraction);
+  return {
+    value:
+      (sign === "-" && !isZero ? "-" : "") + shiftPoint(whole, fraction, shift),
+  };
+}
+
+function shiftPoint(whole: string, fraction: string, shift: number): string {
+  const digits =
+    shift >= 0
+      ? whole + fraction.padEnd(shift, "0")
+      : whole.padStart(1 - shift, "0") + fraction;
+  const decimals = Math.max(0, fraction.length - shift);
+  const point = digits.length - decimals;
+  const wholePart = digits.slice(0, point).replace(/^0+(?=\d)/, "") || "0";
+  return decimals === 0 ? wholePart : `${wholePart}.${digits.slice(point)}`;
+}
+
+const AMOUNT_GLUED_TO_CURRENCY = /^([\d.]*)\s*[A-Z]{3}$/i;
+
+/** `"2000USD"` is 2000 and `"USD"` is unset (`no_pin_payment_amount`). */
+export function readGluedAmount(input: unknown): Reading<string | undefined> {
+  const glued =
+    typeof input === "string"
+      ? AMOUNT_GLUED_TO_CURRENCY.exec(input.trim())
+      : null;
+  if (glued === null) return readAmount(input);
+  return glued[1] ? readAmount(glued[1]) : { value: undefined };
+}
+
+/** Four digits. A number has lost its leading zeros and gets them back. */
+export function readMcc(input: unknown): Reading<string> {
+  const text = numeralOf(input)?.padStart(4, "0") ?? input;
+  if (typeof text === "string" && /^\d{4}$/.test(text.trim()))
+    return { value: text.trim() };
+  return { fault: "must be a merchant category code of four digits" };
+}
+
+const INSTANT =
+  /^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?)(?:Z|([+-]\d{2})(?::?(\d{2}))?)$/i;
+
+/** ISO 8601 with an offset and 0 to 9 decimals; kept to the microsecond, as PostgreSQL does. */
+export function readInstant(input: unknown): Reading<Instant> {
+  const fault = "must be an ISO 8601 time with an offset";
+  if (typeof input !== "string" || isZeroDate(input)) return { fault };
+  const [, date = "", clock = "", hours, minutes] =
+    INSTANT.exec(input.trim()) ?? [];
+  const [time = "", decimals = ""] = clock.split(/[.,]/);
+  const seconds = time.length === 5 ? `${time}:00` : time;
+  const local = Date.parse(`${date}T${seconds}Z`);
+  // Date.parse turns 30 February into 2 March and 24:00 into the next day.
+  if (
+    Number.isNaN(local) ||
+    !new Date(local).toISOString().startsWith(`${date}T${seconds}`)
+  )
+    return { fault };
+  const offsetMinutes = hours === undefined ? 0 : toMinutes(hours, minutes);
+  if (offsetMinutes === undefined) return { fault };
+  const utc = new Date(local - offsetMinutes * 60_000);
+  if (utc.getUTCFullYear() < 1 || utc.getUTCFullYear() > 9999) return { fault };
+  const microseconds = decimals.padEnd(6, "0").slice(0, 6);
+  return {
+    value: instantFromEpochMs(utc.getTime()).replace(
+      "000000Z",
+      `${microseconds}Z`,
+    ) as Instant,
+  };
+}
+
+/** As `readInstant`, where the time may be UQPAY's zero date, which stands for "not set". */
+export function readInstantOrUnset(
+  input: unknown,
+): Reading<Instant | undefined> {
+  return isZeroDate(input) ? { value: undefined } : readInstant(input);
+}
+
+function isZeroDate(input: unknown): boolean {
+  return typeof input === "string" && input.startsWith("0001-01-01");
+}
+
+function toMinutes(hours: string, minutes = "00"): number | undefined {
+  const total = Math.abs(Number(hours)) * 60 + Number(minutes);
+  // The widest offset that any clock on earth has used is below 16 hours; PostgreSQL's limit is the same.
+  if (Number(minutes) > 59 || total >= 16 * 60) return undefined;
+  return hours.startsWith("-") ? -total : total;
+}
+
+const DEEPEST_JSON = 16;
+
+/** A JSON object that `jsonb` can hold: bounded in depth, without NUL and lone surrogates. */
+export function readJsonObject(input: unknown): Reading<JsonObject> {
+  if (!isObject(input)) return { fault: "must be an object" };
+  const value = storableJson(input, DEEPEST_JSON);
+  if (value === undefined)
+    return { fault: `must be nested at most ${String(DEEPEST_JSON)} deep` };
+  return { value: value as JsonObject };
+}
+
+/** @returns undefined when the value is nested deeper than `depth` */
+export function storableJson(
+  value: unknown,
+  depth = DEEPEST_JSON,
+): Json | undefined {
+  if (typeof value === "string") return storableText(numeralOf(value) ?? value);
+  if (typeof value !== "object" || value === null) return value as Json;
+  if (depth === 0) return undefined;
+  const entries: [string, Json][] = [];
+  for (const [key, member] of Object.entries(value)) {
+    const storable = storableJson(member, depth - 1);
+    if (storable === undefined) return undefined;
+    entries.push([storableText(key), storable]);
+  }
+  return Array.isArray(value)
+    ? entries.map(([, member]) => member)
+    : Object.fromEntries(entries);
+}
+
+export function isObject(
+  value: unknown,
+): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** A list that is refused before its elements are looked at when it is longer than any real one. */
+export function listOf<Element extends z.ZodType>(
+  element: Element,
+  longest: number,
+  error: string,
+) {
+  return z
+    .unknown()
+    .transform((input, context): unknown[] => {
+      if (Array.isArray(input) && input.length <= longest)
+        return input as unknown[];
+      const message = Array.isArray(input)
+        ? `must have at most ${String(longest)} entries`
+        : error;
+      context.addIssue({ code: "custom", message });
+      return z.NEVER;
+    })
+    .pipe(z.array(element));
+}

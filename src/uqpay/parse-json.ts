@@ -1,0 +1,56 @@
+import { isUtf8 } from "node:buffer";
+
+export type ParsedJson =
+  | { readonly kind: "parsed"; readonly text: string; readonly value: unknown }
+  | { readonly kind: "not-json" };
+
+/** Reads bytes as UTF-8 JSON. Keeps numbers exact, see `withExactNumbers`. */
+export function parseJson(rawBody: Buffer): ParsedJson {
+  if (!isUtf8(rawBody)) return { kind: "not-json" };
+  const text = rawBody.toString("utf8");
+  try {
+    return { kind: "parsed", text, value: parseJsonText(text) };
+  } catch {
+    return { kind: "not-json" };
+  }
+}
+
+/** @throws SyntaxError when the text is not JSON */
+export function parseJsonText(text: string): unknown {
+  const value: unknown = JSON.parse(text);
+  // Only text that was JSON may be rewritten: then the pattern below can only meet whole strings and numbers.
+  return hasInexactNumber(text) ? JSON.parse(withExactNumbers(text)) : value;
+}
+
+const STRING_OR_NUMBER = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g;
+
+/** Stands before a number that was kept as text. No field that may hold text may hold this character. */
+const MARK = "\u0000";
+
+/**
+ * Keeps the numbers that JavaScript would change (`1.10`, `1e2`, `12345678901234567890`) as marked text, so that
+ * they arrive as they were sent: amounts are exact decimals.
+ */
+function withExactNumbers(text: string): string {
+  return text.replace(STRING_OR_NUMBER, (token) =>
+    isInexact(token) ? JSON.stringify(MARK + token) : token,
+  );
+}
+
+function hasInexactNumber(text: string): boolean {
+  for (const [token] of text.matchAll(STRING_OR_NUMBER))
+    if (isInexact(token)) return true;
+  return false;
+}
+
+function isInexact(token: string): boolean {
+  return !token.startsWith('"') && String(Number(token)) !== token;
+}
+
+/** A number of the JSON as it was written there; undefined when the value is none. */
+export function numeralOf(value: unknown): string | undefined {
+  if (typeof value === "number") return String(value);
+  return typeof value === "string" && value.startsWith(MARK)
+    ? value.slice(MARK.length)
+    : undefined;
+}

@@ -1,0 +1,719 @@
+import { describe, expect, test } from "@jest/globals";
+import {
+  applyToCard,
+  controlsUpdatedAt,
+  statusFinality,
+} from "../../../src/domain/card.ts";
+import type { CardEvent } from "../../../src/domain/card-event.ts";
+import { toRow } from "../../../src/store/cards.ts";
+import {
+  aCardObserved,
+  aStatusAnnounced,
+  anAuthorizationReported,
+  at,
+  cardAfter,
+  ordersOf,
+} from "../../support/events.ts";
+
+/** The row that these events give; fails when their order matters. */
+function rowAfter(...events: readonly CardEvent[]) {
+  const rows = ordersOf(events).map((order) => toRow(cardAfter(...order)));
+  const [row] = rows;
+  for (const other of rows) expect(other).toEqual(row);
+  if (row === undefined) throw new Error("no order");
+  return row;
+}
+
+const noRules = { allowedMcc: [], blockedMcc: [], delivered: {} };
+const blocked = (...blockedMcc: string[]) => ({ ...noRules, blockedMcc });
+
+describe("how final a status is", () => {
+  test.each([
+    ["CANCELLED", 2],
+    ["FAILED", 2],
+    ["PRE_CANCEL", 1],
+    ["PENDING", 0],
+    ["ACTIVE", 0],
+    ["FROZEN", 0],
+    ["BLOCKED", 0],
+    ["LOST", 0],
+    ["SUSPENDED", 0],
+    ["SOMETHING_NEW", 0],
+  ])("%s: %d", (status, finality) => {
+    expect(statusFinality(status)).toBe(finality);
+  });
+});
+
+describe("an announced status", () => {
+  test("of the later change is the card's, in any order", () => {
+    const row = rowAfter(
+      aStatusAnnounced({
+        eventId: "a",
+        status: "FROZEN",
+        reason: "lost?",
+        changedAt: at("10:00:00"),
+      }),
+      aStatusAnnounced({
+        eventId: "b",
+        status: "ACTIVE",
+        changedAt: at("11:00:00"),
+      }),
+    );
+
+    expect(row).toMatchObject({
+      card_status: "ACTIVE",
+      status_reason: null,
+      status_changed_at: at("11:00:00"),
+      cancelled_at: null,
+    });
+  });
+
+  test.each(["CANCELLED", "FAILED"])(
+    "%s is never left, however late other news is dated",
+    (final) => {
+      const row = rowAfter(
+        aStatusAnnounced({
+          eventId: "a",
+          status: final,
+          reason: "the end",
+          changedAt: at("10:00:00"),
+        }),
+        aStatusAnnounced({
+          eventId: "b",
+          status: "FROZEN",
+          changedAt: at("11:00:00"),
+        }),
+        aStatusAnnounced({
+          eventId: "c",
+          status: "PRE_CANCEL",
+          changedAt: at("12:00:00"),
+        }),
+        aCardObserved({
+          eventId: "d",
+          status: "ACTIVE",
+          signedAt: at("13:00:00"),
+        }),
+      );
+
+      expect(row).toMatchObject({
+        card_status: final,
+        status_reason: "the end",
+        status_changed_at: at("10:00:00"),
+      });
+    },
+  );
+
+  test("PRE_CANCEL gives way to CANCELLED and FAILED only", () => {
+    const preCancel = aStatusAnnounced({
+      eventId: "a",
+      status: "PRE_CANCEL",
+      changedAt: at("10:00:00"),
+    });
+    const later = (status: string) =>
+      aStatusAnnounced({ eventId: "b", status, changedAt: at("11:00:00") });
+
+    const statuses = [
+      "ACTIVE",
+      "FROZEN",
+      "SOMETHING_NEW",
+      "CANCELLED",
+      "FAILED",
+    ].map((status) => rowAfter(preCancel, later(status)).card_status);
+
+    expect(statuses).toEqual([
+      "PRE_CANCEL",
+      "PRE_CANCEL",
+      "PRE_CANCEL",
+      "CANCELLED",
+      "FAILED",
+    ]);
+  });
+
+  test("CANCELLED dated before PRE_CANCEL still wins", () => {
+    const row = rowAfter(
+      aStatusAnnounced({
+        eventId: "a",
+        status: "PRE_CANCEL",
+        changedAt: at("11:00:00"),
+      }),
+      aStatusAnnounced({
+        eventId: "b",
+        status: "CANCELLED",
+        changedAt: at("10:00:00"),
+      }),
+    );
+
+    expect(row).toMatchObject({
+      card_status: "CANCELLED",
+      cancelled_at: at("10:00:00"),
+      cancel_requested_at: at("11:00:00"),
+    });
+  });
+
+  test("an unknown status is a status like ACTIVE", () => {
+    const row = rowAfter(
+      aStatusAnnounced({
+        eventId: "a",
+        status: "SOMETHING_NEW",
+        changedAt: at("11:00:00"),
+      }),
+      aStatusAnnounced({
+        eventId: "b",
+        status: "ACTIVE",
+        changedAt: at("10:00:00"),
+      }),
+    );
+
+    expect(row.card_status).toBe("SOMETHING_NEW");
+  });
+
+  test("within one second the later signed one wins", () => {
+    const changedAt = at("10:00:00");
+    const row = rowAfter(
+      aStatusAnnounced({
+        eventId: "b",
+        status: "FROZEN",
+        changedAt,
+        signedAt: at("10:00:01.100"),
+      }),
+      aStatusAnnounced({
+        eventId: "a",
+        status: "ACTIVE",
+        changedAt,
+        signedAt: at("10:00:01.200"),
+      }),
+    );
+
+    expect(row.card_status).toBe("ACTIVE");
+  });
+
+  test.each([
+    ["a", "b"],
+    ["\ue000", "\u{1f4b3}"],
+  ])("signed at one time the greater id wins (%j < %j)", (lesser, greater) => {
+    const row = rowAfter(
+      aStatusAnnounced({ eventId: greater, status: "FROZEN" }),
+      aStatusAnnounced({ eventId: lesser, status: "ACTIVE" }),
+    );
+
+    expect(row.card_status).toBe("FROZEN");
+    expect(row.last_event_id).toBe(greater);
+  });
+
+  test("a time in the future counts as the time of signing", () => {
+    const row = rowAfter(
+      aStatusAnnounced({
+        eventId: "a",
+        status: "FROZEN",
+        changedAt: at("23:00:00"),
+        signedAt: at("10:00:00"),
+      }),
+      aStatusAnnounced({
+        eventId: "b",
+        status: "ACTIVE",
+        changedAt: at("11:00:00"),
+        signedAt: at("11:00:00"),
+      }),
+    );
+
+    expect(row).toMatchObject({
+      card_status: "ACTIVE",
+      status_changed_at: at("11:00:00"),
+    });
+  });
+});
+
+describe("a status seen in passing", () => {
+  test("is the card's while nothing was announced", () => {
+    const row = rowAfter(
+      aCardObserved({ status: "ACTIVE", signedAt: at("10:00:00") }),
+    );
+
+    expect(row).toMatchObject({
+      card_status: "ACTIVE",
+      status_reason: null,
+      status_changed_at: at("10:00:00"),
+      observed_status: "ACTIVE",
+      observed_status_at: at("10:00:00"),
+    });
+  });
+
+  test("never overrides an announced one, but both are kept", () => {
+    const row = rowAfter(
+      aStatusAnnounced({
+        eventId: "a",
+        status: "FROZEN",
+        reason: "asked",
+        changedAt: at("10:00:00"),
+      }),
+      aCardObserved({
+        eventId: "b",
+        status: "ACTIVE",
+        signedAt: at("11:00:00"),
+      }),
+    );
+
+    expect(row).toMatchObject({
+      card_status: "FROZEN",
+      status_reason: "asked",
+      status_changed_at: at("10:00:00"),
+      observed_status: "ACTIVE",
+      observed_status_at: at("11:00:00"),
+    });
+  });
+
+  test("beats an announced one when it is more final", () => {
+    const row = rowAfter(
+      aStatusAnnounced({
+        eventId: "a",
+        status: "ACTIVE",
+        changedAt: at("11:00:00"),
+      }),
+      aCardObserved({
+        eventId: "b",
+        status: "CANCELLED",
+        signedAt: at("10:00:00"),
+      }),
+    );
+
+    expect(row).toMatchObject({
+      card_status: "CANCELLED",
+      cancelled_at: at("10:00:00"),
+    });
+  });
+
+  test("the latest one seen is kept, even when it is less final", () => {
+    const row = rowAfter(
+      aCardObserved({
+        eventId: "a",
+        status: "CANCELLED",
+        signedAt: at("10:00:00"),
+      }),
+      aCardObserved({
+        eventId: "b",
+        status: "ACTIVE",
+        signedAt: at("11:00:00"),
+      }),
+    );
+
+    expect(row).toMatchObject({
+      card_status: "CANCELLED",
+      observed_status: "ACTIVE",
+      observed_status_at: at("11:00:00"),
+    });
+  });
+
+  test("an announcement leaves it alone", () => {
+    const row = rowAfter(
+      aStatusAnnounced({ eventId: "a", status: "FROZEN" }),
+      anAuthorizationReported({ eventId: "b", happenedAt: at("12:00:00") }),
+    );
+
+    expect(row).toMatchObject({
+      card_status: "FROZEN",
+      observed_status: null,
+      observed_status_at: null,
+    });
+  });
+});
+
+describe("the request to cancel", () => {
+  test("is dated by the earliest PRE_CANCEL, announced or seen", () => {
+    const row = rowAfter(
+      aStatusAnnounced({
+        eventId: "a",
+        status: "PRE_CANCEL",
+        changedAt: at("11:00:00"),
+      }),
+      aStatusAnnounced({
+        eventId: "b",
+        status: "PRE_CANCEL",
+        changedAt: at("12:00:00"),
+      }),
+      aCardObserved({
+        eventId: "c",
+        status: "PRE_CANCEL",
+        signedAt: at("10:00:00"),
+      }),
+    );
+
+    expect(row).toMatchObject({
+      cancel_requested_at: at("10:00:00"),
+      status_changed_at: at("12:00:00"),
+    });
+  });
+
+  test("is dated by its own time and not by its signing", () => {
+    const row = rowAfter(
+      aStatusAnnounced({
+        status: "PRE_CANCEL",
+        changedAt: at("10:00:00"),
+        signedAt: at("10:30:00"),
+      }),
+    );
+
+    expect(row.cancel_requested_at).toBe(at("10:00:00"));
+  });
+
+  test("is not dated later than it was signed", () => {
+    const row = rowAfter(
+      aStatusAnnounced({
+        status: "PRE_CANCEL",
+        changedAt: at("23:00:00"),
+        signedAt: at("10:00:00"),
+      }),
+    );
+
+    expect(row.cancel_requested_at).toBe(at("10:00:00"));
+  });
+
+  test("stays known after the cancellation", () => {
+    const row = rowAfter(
+      aStatusAnnounced({
+        eventId: "a",
+        status: "PRE_CANCEL",
+        changedAt: at("10:00:00"),
+      }),
+      aStatusAnnounced({
+        eventId: "b",
+        status: "CANCELLED",
+        changedAt: at("11:00:00"),
+      }),
+    );
+
+    expect(row).toMatchObject({
+      cancel_requested_at: at("10:00:00"),
+      cancelled_at: at("11:00:00"),
+    });
+  });
+
+  test.each(["CANCELLED", "FAILED", "FROZEN"])(
+    "is unknown when %s is all that came",
+    (status) => {
+      expect(rowAfter(aStatusAnnounced({ status }))).toMatchObject({
+        card_status: status,
+        cancel_requested_at: null,
+        cancelled_at: status === "CANCELLED" ? at("10:00:00") : null,
+      });
+    },
+  );
+});
+
+describe("a card's fields", () => {
+  test("that an event does not mention stay as they are known", () => {
+    const row = rowAfter(
+      aCardObserved({
+        eventId: "a",
+        signedAt: at("10:00:00"),
+        facts: {
+          cardNumber: "4611****1244",
+          cardholderId: "holder-1",
+          cardLimit: "1000",
+          metadata: { a: "1" },
+        },
+      }),
+      aCardObserved({
+        eventId: "b",
+        signedAt: at("11:00:00"),
+        facts: { cardLimit: "2000", cardholderId: undefined },
+      }),
+    );
+
+    expect(row).toMatchObject({
+      card_number: "4611****1244",
+      cardholder_id: "holder-1",
+      card_limit: "2000",
+      metadata: { a: "1" },
+    });
+  });
+
+  test("come from each event that knows them best", () => {
+    const row = rowAfter(
+      aCardObserved({
+        eventId: "a",
+        signedAt: at("12:00:00"),
+        facts: { cardLimit: "1000" },
+      }),
+      aStatusAnnounced({
+        eventId: "b",
+        status: "FROZEN",
+        changedAt: at("11:00:00"),
+        facts: { cardLimit: "900", availableBalance: "50" },
+      }),
+    );
+
+    expect(row).toMatchObject({
+      card_limit: "1000",
+      available_balance: "50",
+      balance_as_of: at("11:00:00"),
+      card_status: "FROZEN",
+      last_event_id: "a",
+      last_event_at: at("12:00:00"),
+      first_seen_at: at("11:00:00"),
+    });
+  });
+
+  test("a later snapshot without a blocked list empties the list", () => {
+    const row = rowAfter(
+      aCardObserved({
+        eventId: "a",
+        signedAt: at("10:00:00"),
+        facts: { riskControl: blocked("6551", "5533") },
+      }),
+      aCardObserved({
+        eventId: "b",
+        signedAt: at("11:00:00"),
+        facts: { riskControl: noRules },
+      }),
+    );
+
+    expect(row).toMatchObject({
+      allowed_mcc: [],
+      blocked_mcc: [],
+      risk_control: {},
+      controls_updated_at: at("11:00:00"),
+    });
+  });
+
+  test("a later snapshot without risk rules leaves the list alone", () => {
+    const row = rowAfter(
+      aCardObserved({
+        eventId: "a",
+        signedAt: at("10:00:00"),
+        facts: { riskControl: blocked("6551") },
+      }),
+      aCardObserved({ eventId: "b", signedAt: at("11:00:00"), facts: {} }),
+    );
+
+    expect(row).toMatchObject({
+      blocked_mcc: ["6551"],
+      controls_updated_at: at("10:00:00"),
+    });
+  });
+
+  test("a balance is as of the transaction and not of its delivery", () => {
+    const row = rowAfter(
+      anAuthorizationReported({
+        eventId: "a",
+        happenedAt: at("10:00:00"),
+        signedAt: at("12:00:00"),
+        facts: { availableBalance: "90" },
+      }),
+      anAuthorizationReported({
+        eventId: "b",
+        happenedAt: at("11:00:00"),
+        signedAt: at("11:00:00"),
+        facts: { availableBalance: "80" },
+      }),
+    );
+
+    expect(row).toMatchObject({
+      available_balance: "80",
+      balance_as_of: at("11:00:00"),
+    });
+  });
+
+  test("an authorization without a time is dated by its signing", () => {
+    const row = rowAfter(
+      anAuthorizationReported({
+        happenedAt: undefined,
+        signedAt: at("12:00:00"),
+        facts: { availableBalance: "90" },
+      }),
+    );
+
+    expect(row).toMatchObject({
+      card_status: null,
+      balance_as_of: at("12:00:00"),
+      last_event_at: at("12:00:00"),
+      controls_updated_at: null,
+    });
+  });
+
+  test("PENDING says nothing of the card's finality: its balance counts by time", () => {
+    const row = rowAfter(
+      anAuthorizationReported({
+        eventId: "a",
+        happenedAt: at("10:00:00"),
+        facts: { availableBalance: "90" },
+      }),
+      anAuthorizationReported({
+        eventId: "b",
+        happenedAt: at("11:00:00"),
+        fields: { transactionStatus: "PENDING" },
+        facts: { availableBalance: "80" },
+      }),
+    );
+
+    expect(row.available_balance).toBe("80");
+  });
+
+  test.each([
+    [[{ amount: "500", interval: "PER_TRANSACTION" }], "500"],
+    [[{ amount: "500", interval: "per_transaction" }], "500"],
+    [
+      [
+        { amount: "9", interval: "DAILY" },
+        { amount: "500.10", interval: "PER_TRANSACTION" },
+      ],
+      "500.10",
+    ],
+    [[{ amount: "9", interval: "DAILY" }], null],
+    [[{ interval: "PER_TRANSACTION" }], null],
+    [[{ amount: "9" }], null],
+    [[], null],
+  ])("%j limit one transaction to %s", (spendingControls, limit) => {
+    const row = rowAfter(aCardObserved({ facts: { spendingControls } }));
+
+    expect(row).toMatchObject({
+      per_transaction_limit: limit,
+      spending_controls: spendingControls,
+    });
+  });
+
+  test("the rules were last set when the later of their two kinds was", () => {
+    const limits = aCardObserved({
+      eventId: "a",
+      signedAt: at("10:00:00"),
+      facts: { spendingControls: [] },
+    });
+    const risk = aCardObserved({
+      eventId: "b",
+      signedAt: at("11:00:00"),
+      facts: { riskControl: noRules },
+    });
+
+    const times = [
+      cardAfter(limits),
+      cardAfter(risk),
+      cardAfter(limits, risk),
+      cardAfter(aCardObserved()),
+    ].map(controlsUpdatedAt);
+
+    expect(times).toEqual([
+      at("10:00:00"),
+      at("11:00:00"),
+      at("11:00:00"),
+      undefined,
+    ]);
+  });
+
+  test("a card is first seen when its earliest event was signed", () => {
+    const row = rowAfter(
+      aCardObserved({ eventId: "a", signedAt: at("11:00:00") }),
+      aStatusAnnounced({
+        eventId: "b",
+        changedAt: at("09:00:00"),
+        signedAt: at("10:00:00"),
+      }),
+    );
+
+    expect(row.first_seen_at).toBe(at("10:00:00"));
+  });
+
+  test("every field that an event knows has a column", () => {
+    const row = rowAfter(
+      aCardObserved({
+        facts: {
+          cardNumber: "4611****1244",
+          cardBin: "461199",
+          cardScheme: "VISA",
+          cardProductId: "product-1",
+          cardholderId: "holder-1",
+          cardCurrency: "USD",
+          modeType: "SINGLE",
+          formFactor: "VIRTUAL",
+          cardLimit: "1000.00",
+          availableBalance: "1.10",
+          noPinPaymentAmount: "20",
+          spendingControls: [],
+          riskControl: {
+            allowedMcc: ["5734"],
+            blockedMcc: [],
+            delivered: { a: 1 },
+          },
+          metadata: { a: "b" },
+        },
+      }),
+    );
+
+    expect(row).toEqual({
+      card_id: "card-1",
+      card_number: "4611****1244",
+      card_bin: "461199",
+      card_scheme: "VISA",
+      card_product_id: "product-1",
+      cardholder_id: "holder-1",
+      card_currency: "USD",
+      mode_type: "SINGLE",
+      form_factor: "VIRTUAL",
+      card_status: null,
+      status_reason: null,
+      status_changed_at: null,
+      observed_status: null,
+      observed_status_at: null,
+      card_limit: "1000.00",
+      available_balance: "1.10",
+      balance_as_of: at("10:00:00"),
+      per_transaction_limit: null,
+      spending_controls: [],
+      allowed_mcc: ["5734"],
+      blocked_mcc: [],
+      risk_control: { a: 1 },
+      no_pin_payment_amount: "20",
+      metadata: { a: "b" },
+      controls_updated_at: at("10:00:00"),
+      cancel_requested_at: null,
+      cancelled_at: null,
+      first_seen_at: at("10:00:00"),
+      last_event_id: "event-1",
+      last_event_at: at("10:00:00"),
+      field_clocks: [
+        expect.objectContaining({ event_id: "event-1", at: at("10:00:00") }),
+      ],
+    });
+  });
+});
+
+describe("an event that came before", () => {
+  test.each([
+    ["an announcement", aStatusAnnounced({ status: "PRE_CANCEL" })],
+    [
+      "a snapshot",
+      aCardObserved({ status: "ACTIVE", facts: { cardLimit: "1" } }),
+    ],
+    [
+      "an authorization",
+      anAuthorizationReported({ facts: { cardNumber: "4" } }),
+    ],
+  ])("changes nothing: %s", (_what, event) => {
+    const card = cardAfter(event, aCardObserved({ eventId: "z" }));
+
+    expect(cardAfter(event, aCardObserved({ eventId: "z" }), event)).toEqual(
+      card,
+    );
+  });
+
+  test("leaves the very same card, so that nothing is written", () => {
+    const event = aStatusAnnounced({ status: "FROZEN" });
+    const card = cardAfter(event);
+
+    expect(applyToCard(card, event)).toBe(card);
+  });
+
+  test("and knows nothing better leaves the very same card, too", () => {
+    const newer = aStatusAnnounced({
+      eventId: "b",
+      changedAt: at("10:00:00"),
+      signedAt: at("11:00:00"),
+    });
+    const older = aStatusAnnounced({
+      eventId: "a",
+      changedAt: at("09:00:00"),
+      signedAt: at("11:00:00"),
+    });
+    const card = cardAfter(newer);
+
+    expect(applyToCard(card, older)).toBe(card);
+  });
+});

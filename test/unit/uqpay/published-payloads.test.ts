@@ -1,0 +1,410 @@
+import { describe, expect, test } from "@jest/globals";
+import type { Instant } from "../../../src/domain/instant.ts";
+import type { Decoded } from "../../../src/uqpay/decode-event.ts";
+import { decodeEvent } from "../../../src/uqpay/decode-event.ts";
+import {
+  compactBytes,
+  fileBytes,
+  payload,
+  payloadNames,
+} from "../../support/fixtures.ts";
+
+const signedAt = "2026-05-01T08:00:00.123000Z" as Instant;
+const receivedAt = "2026-05-01T08:00:01.456789Z" as Instant;
+
+/** What a payload means, written down from reading it and domain.md. */
+type Meaning =
+  | { kind: "known"; event: Record<string, unknown> }
+  | { kind: "unhandled"; cardId?: string; isSensitive?: true }
+  | { kind: "malformed"; issues: { path: string; message: string }[] };
+
+const meanings: Readonly<Record<string, Meaning>> = {
+  "card.3ds.otp--docs-v1.6-webhook-3ds-otp": {
+    kind: "unhandled",
+    isSensitive: true,
+    cardId: "1d749d10-511e-469f-9a83-0560a602ac37",
+  },
+  "card.PIN.retry.exceed.soft.block--docs-v1.5.2-pin-retry-webhook": {
+    kind: "unhandled",
+    cardId: "1d749d10-511e-469f-9a83-0560a602ac37",
+  },
+  "card.activation.code--docs-v1.6-webhook-activation-code": {
+    kind: "unhandled",
+    isSensitive: true,
+    cardId: "ba4bdf3e-c2b7-4197-9487-dc269e77b2c0",
+  },
+  "card.activation.code--sdk-go-issuing_test": {
+    kind: "unhandled",
+    isSensitive: true,
+    cardId: "52d51b68-9691-4448-ac5f-dcbbef9c62f8",
+  },
+  "card.activation.status--docs-v1.6-webhook-activation-status": {
+    kind: "known",
+    event: {
+      kind: "card-observed",
+      cardId: "ba4bdf3e-c2b7-4197-9487-dc269e77b2c0",
+      status: "ACTIVE",
+      facts: { cardNumber: "40963608****5859" },
+    },
+  },
+  "card.create.succeeded--docs-v1.6-webhook-card-created": {
+    kind: "known",
+    event: {
+      kind: "card-observed",
+      cardId: "f5d1e60a-6852-4fea-bb09-1d5bdab657a0",
+      status: "ACTIVE",
+      facts: {
+        cardNumber: "40963608****8664",
+        cardBin: "40963608",
+        cardScheme: "VISA",
+        cardProductId: "467e993f-317a-49fc-9ea0-bf49de7d1f76",
+        cardholderId: "25ea804d-7fd5-43d5-8792-0fc0214cdb2f",
+        modeType: "SHARE",
+        formFactor: "VIRTUAL",
+        availableBalance: "1000",
+        spendingControls: [{ amount: "20000", interval: "PER_TRANSACTION" }],
+        riskControl: {
+          allowedMcc: [],
+          blockedMcc: [],
+          delivered: { enable_3ds: "Y", allow_3ds_transactions: "Y" },
+        },
+        metadata: {},
+      },
+    },
+  },
+  "card.create.succeeded--sdk-go-issuing_test": {
+    kind: "known",
+    event: {
+      kind: "card-observed",
+      cardId: "a738d29b-3dd7-4fe4-9119-3a3024100f30",
+      status: "ACTIVE",
+      facts: {
+        cardNumber: "49372418****4306",
+        cardBin: "49372418",
+        cardScheme: "VISA",
+        cardProductId: "5a9239b7-1618-41a5-989b-4a41fc2d4856",
+        cardholderId: "a88465b4-f9f2-45f6-bc28-ecadaad1062f",
+        modeType: "SINGLE",
+        formFactor: "VIRTUAL",
+        availableBalance: "10000",
+        spendingControls: [{ amount: "2500", interval: "PER_TRANSACTION" }],
+        riskControl: { allowedMcc: [], blockedMcc: [], delivered: {} },
+        metadata: {},
+      },
+    },
+  },
+  "card.create.succeeded--sdk-node-2.0.0-webhooks.test": {
+    kind: "malformed",
+    issues: [{ path: "data.card_id", message: "is required" }],
+  },
+  "card.elevate_limit.succeeded--docs-v1.6-webhook-card-elevate-limit": {
+    kind: "unhandled",
+    cardId: "75a21778-6c83-45e1-abae-02205e931164",
+  },
+  "card.recharge.succeeded--sdk-go-issuing_test": {
+    kind: "unhandled",
+    cardId: "a738d29b-3dd7-4fe4-9119-3a3024100f30",
+  },
+  "card.status.update.succeeded--docs-v1.6-card-lifecycle": {
+    kind: "known",
+    event: {
+      kind: "status-announced",
+      cardId: "3974bad1-247b-4939-8965-3223182fba1f",
+      status: "FROZEN",
+      changedAt: "2025-07-21T13:11:06.000000Z",
+      facts: { cardNumber: "46119903****1244" },
+    },
+  },
+  "card.status.update.succeeded--docs-v1.6-webhook-card-status-updated": {
+    kind: "known",
+    event: {
+      kind: "status-announced",
+      cardId: "6f33bffb-63b3-412e-9fc8-3e4c33f265bf",
+      status: "CANCELLED",
+      reason: " card test",
+      changedAt: "2026-04-08T03:46:09.000000Z",
+      facts: {
+        cardNumber: "46651711****3173",
+        availableBalance: "500",
+        cardCurrency: "USD",
+      },
+    },
+  },
+  "card.status.update.succeeded--sdk-go-issuing_test": {
+    kind: "known",
+    event: {
+      kind: "status-announced",
+      cardId: "a738d29b-3dd7-4fe4-9119-3a3024100f30",
+      status: "BLOCKED",
+      reason: "test",
+      changedAt: "2026-01-26T07:29:59.000000Z",
+      facts: { cardNumber: "49372418****4306" },
+    },
+  },
+  "card.update.succeeded--docs-v1.6-webhook-card-updated": {
+    kind: "known",
+    event: {
+      kind: "card-observed",
+      cardId: "f5d1e60a-6852-4fea-bb09-1d5bdab657a0",
+      status: "ACTIVE",
+      facts: {
+        cardNumber: "40963608****8664",
+        cardBin: "40963608",
+        cardScheme: "VISA",
+        cardProductId: "467e993f-317a-49fc-9ea0-bf49de7d1f76",
+        cardholderId: "25ea804d-7fd5-43d5-8792-0fc0214cdb2f",
+        cardCurrency: "USD",
+        modeType: "SHARE",
+        formFactor: "VIRTUAL",
+        cardLimit: "1000",
+        availableBalance: "1000",
+        spendingControls: [{ amount: "500", interval: "PER_TRANSACTION" }],
+        riskControl: {
+          allowedMcc: [],
+          blockedMcc: ["6551", "5533"],
+          delivered: {
+            enable_3ds: "Y",
+            allow_3ds_transactions: "Y",
+            blocked_mcc: ["6551", "5533"],
+          },
+        },
+        metadata: {},
+      },
+    },
+  },
+  "card.update.succeeded--sdk-go-issuing_test": {
+    kind: "known",
+    event: {
+      kind: "card-observed",
+      cardId: "a738d29b-3dd7-4fe4-9119-3a3024100f30",
+      status: "ACTIVE",
+      facts: {
+        cardNumber: "49372418****4306",
+        cardBin: "49372418",
+        cardScheme: "VISA",
+        cardProductId: "5a9239b7-1618-41a5-989b-4a41fc2d4856",
+        cardholderId: "a88465b4-f9f2-45f6-bc28-ecadaad1062f",
+        cardCurrency: "USD",
+        modeType: "SINGLE",
+        formFactor: "VIRTUAL",
+        cardLimit: "0",
+        availableBalance: "9999",
+        spendingControls: [{ amount: "3500", interval: "PER_TRANSACTION" }],
+        riskControl: {
+          allowedMcc: [],
+          blockedMcc: [],
+          delivered: { allow_3ds_transactions: "N" },
+        },
+        metadata: {},
+      },
+    },
+  },
+  "card.verification.otp--docs-v1.6-webhook-verification-otp": {
+    kind: "unhandled",
+    isSensitive: true,
+    cardId: "cc56949f-ef3f-4b11-ae88-3af6093fde0f",
+  },
+  "card.withdraw.succeeded--docs-v1.6-webhook-card-withdraw": {
+    kind: "unhandled",
+    cardId: "88e8c3a8-1cd1-400e-a58c-d3e8bc9d3e00",
+  },
+  "cardholder.kyc.status_changed--docs-v1.6-webhook": { kind: "unhandled" },
+  "cardholder.updated--docs-v1.6-webhook": { kind: "unhandled" },
+  "issuing.fee.card--docs-v1.6-webhook-card-fee": {
+    kind: "unhandled",
+    cardId: "2f04dc5c-16dd-401a-90c2-e74390f46692",
+  },
+  "issuing.fee.card--sdk-go-issuing_test": {
+    kind: "unhandled",
+    cardId: "a738d29b-3dd7-4fe4-9119-3a3024100f30",
+  },
+  "issuing.report.created--docs-v1.6-webhook-report-created": {
+    kind: "unhandled",
+    isSensitive: true,
+  },
+  "issuing.transaction.authorization--docs-readme-mcc-controls-declined-truncated":
+    {
+      kind: "malformed",
+      issues: [{ path: "data.transaction_status", message: "is required" }],
+    },
+  "issuing.transaction.authorization--docs-v1.6-spending-controls-mcc-declined":
+    {
+      kind: "known",
+      event: {
+        kind: "authorization-reported",
+        cardId: "4e8f8c99-47e2-40a2-990d-c6f3e821a510",
+        // Abbreviated by UQPAY: the envelope's source_id stands in for the id.
+        transactionId: "07560ca4-5905-416f-a969-157094667d66",
+        receivedAt,
+        facts: { cardNumber: "40963608****9191" },
+        fields: {
+          cardId: "4e8f8c99-47e2-40a2-990d-c6f3e821a510",
+          transactionType: "AUTHORIZATION",
+          transactionStatus: "DECLINED",
+          description: "Forbid MCC from account",
+          transactionAmount: "3",
+          transactionCurrency: "SGD",
+          mcc: "5999",
+          merchantName: "ACQUIRER NAME",
+          merchantCity: "CITY NAME",
+          merchantCountry: "US",
+        },
+      },
+    },
+  "issuing.transaction.authorization--docs-v1.6-webhook-transaction": {
+    kind: "known",
+    event: {
+      kind: "authorization-reported",
+      cardId: "50418faa-57a8-4ce2-9157-621b00b13a3b",
+      transactionId: "1a53aebf-900c-4e25-9852-b98f4338d94c",
+      happenedAt: "2026-04-12T07:27:39.480000Z",
+      receivedAt,
+      facts: {
+        cardNumber: "40963608****1764",
+        cardholderId: "25ea804d-7fd5-43d5-8792-0fc0214cdb2f",
+        availableBalance: "988.5",
+      },
+      fields: {
+        cardId: "50418faa-57a8-4ce2-9157-621b00b13a3b",
+        cardholderId: "25ea804d-7fd5-43d5-8792-0fc0214cdb2f",
+        transactionType: "AUTHORIZATION",
+        transactionStatus: "APPROVED",
+        transactionAmount: "10",
+        transactionCurrency: "USD",
+        billingAmount: "11.5",
+        billingCurrency: "USD",
+        transactionFee: "1.5",
+        transactionFeeCurrency: "USD",
+        authorizationCode: "W6MJU9",
+        mcc: "5734",
+        merchantName: "Test Merchant",
+        transactionTime: "2026-04-12T07:27:39.480000Z",
+        postedTime: "2026-04-12T07:27:39.563000Z",
+      },
+    },
+  },
+};
+
+describe("the payloads that UQPAY published", () => {
+  test("each of them is described here", () => {
+    expect(Object.keys(meanings).toSorted()).toEqual(payloadNames().toSorted());
+  });
+
+  test.each(Object.entries(meanings))(
+    "%s means what was read out of it",
+    (name, meaning) => {
+      const delivered = payload(name);
+
+      const decoded = decodeEvent(compactBytes(name), { signedAt, receivedAt });
+
+      expect(decoded).toEqual(expected(name, delivered, meaning));
+    },
+  );
+
+  test.each(payloadNames())(
+    "%s means the same with the white space of its file, and its text is kept as it came",
+    (name) => {
+      const compact = decodeEvent(compactBytes(name), { signedAt, receivedAt });
+
+      const asInFile = decodeEvent(fileBytes(name), { signedAt, receivedAt });
+
+      const text = fileBytes(name).toString("utf8");
+      expect(asInFile).toEqual({ ...compact, text });
+    },
+  );
+});
+
+function expected(
+  name: string,
+  delivered: ReturnType<typeof payload>,
+  meaning: Meaning,
+): Decoded {
+  const text = compactBytes(name).toString("utf8");
+  const { event_id: eventId, event_type: eventType } = delivered;
+  if (meaning.kind === "malformed")
+    return { ...meaning, text, isSensitive: false, eventId, eventType };
+  const envelope = {
+    eventId,
+    eventType,
+    eventName: "ISSUING",
+    version: delivered.version,
+    sourceId: delivered.source_id,
+    data: delivered.data,
+  };
+  if (meaning.kind === "unhandled") {
+    const { isSensitive = false, cardId } = meaning;
+    return { kind: "unhandled", text, isSensitive, cardId, envelope };
+  }
+  const event = { eventId, signedAt, ...meaning.event } as never;
+  const cardId = meaning.event["cardId"] as string;
+  return { kind: "known", text, isSensitive: false, cardId, envelope, event };
+}
+
+describe("the forms that only UQPAY's REST answers show", () => {
+  test("a card with numbers, plural risk controls and a null list reads like a webhook's", () => {
+    const card = payload("rest/retrieve-card--docs-v1.6");
+    const body = JSON.stringify({
+      event_id: "e1",
+      event_type: "card.update.succeeded",
+      data: card,
+    });
+
+    const decoded = decodeEvent(Buffer.from(body), { signedAt, receivedAt });
+
+    expect(decoded).toMatchObject({
+      kind: "known",
+      event: {
+        cardId: "c0cef051-29c5-4796-b86a-cd5b684bfad7",
+        status: "ACTIVE",
+        facts: {
+          cardNumber: "************5668",
+          cardholderId: "7c4ff2cd-1bf6-4aaa-bf16-266771425011",
+          cardLimit: "2100.02",
+          availableBalance: "2000.05",
+          noPinPaymentAmount: "2000",
+          spendingControls: [{ amount: "100.03", interval: "PER_TRANSACTION" }],
+          riskControl: {
+            allowedMcc: [],
+            blockedMcc: ["5999", "6011"],
+            delivered: {
+              allow_3ds_transactions: "Y",
+              allowed_mcc: null,
+              blocked_mcc: ["5999", "6011"],
+            },
+          },
+          metadata: { key1: "value1", key2: "value2" },
+        },
+      },
+    });
+  });
+
+  test("a transaction with numbers and one merchant instead of a list reads like a webhook's", () => {
+    const transaction = payload("rest/retrieve-cards-transaction--docs-v1.6");
+    const body = JSON.stringify({
+      event_id: "e1",
+      event_type: "issuing.transaction.authorization",
+      data: transaction,
+    });
+
+    const decoded = decodeEvent(Buffer.from(body), { signedAt, receivedAt });
+
+    expect(decoded).toMatchObject({
+      kind: "known",
+      event: {
+        transactionId: "5135e6cc-28b6-4889-81dc-3b86a09e1395",
+        happenedAt: "2024-03-21T09:17:32.000000Z",
+        facts: { availableBalance: "2506.26" },
+        fields: {
+          originalTransactionId: "1234e6cc-28b6-4889-81dc-3b86a09e1395",
+          transactionStatus: "DECLINED",
+          description: "1107 - Invalid CVV2",
+          transactionFee: "0.25",
+          authorizationCode: "856268",
+          mcc: "6011",
+          merchantName: "ACQUIRER NAME",
+          walletType: "ApplePay",
+        },
+      },
+    });
+  });
+});
