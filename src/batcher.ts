@@ -1,0 +1,86 @@
+/** Too many wait already: the caller should refuse and let the sender try again. */
+export class OverloadedError extends Error {
+  constructor() {
+    super("too many wait for their turn");
+    this.name = "OverloadedError";
+  }
+}
+
+export interface BatcherOptions<Item, Result> {
+  /** Does the work of many at once; one result for each item, in their order. */
+  readonly flush: (items: readonly Item[]) => Promise<readonly Result[]>;
+  readonly maxBatch: number;
+  /** How many may wait while a flush is under way; beyond it `add` refuses. */
+  readonly maxWaiting: number;
+  /** Whether a failed batch is worth trying item by item: the fault may be in one of them. */
+  readonly isItemFault: (error: unknown) => boolean;
+}
+
+export interface Batcher<Item, Result> {
+  /** @throws OverloadedError when too many wait; else what `flush` threw */
+  readonly add: (item: Item) => Promise<Result>;
+  /** Resolves when nothing waits and nothing is under way. */
+  readonly drain: () => Promise<void>;
+}
+
+interface Waiting<Item, Result> {
+  readonly item: Item;
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Group commit: items that arrive while a flush is under way form the next batch. An idle batcher flushes at
+ * once, so that a lone item waits for nobody; a linger timer gained nothing when measured.
+ */
+export function createBatcher<Item, Result>(
+  options: BatcherOptions<Item, Result>,
+): Batcher<Item, Result> {
+  let waiting: Waiting<Item, Result>[] = [];
+  let running: Promise<void> | undefined;
+
+  const add = (item: Item): Promise<Result> => {
+    if (waiting.length >= options.maxWaiting)
+      return Promise.reject(new OverloadedError());
+    return new Promise((resolve, reject) => {
+      waiting.push({ item, resolve, reject });
+      running ??= run();
+    });
+  };
+
+  const run = async (): Promise<void> => {
+    // Requests that were read in the same turn of the event loop share the first batch.
+    await Promise.resolve();
+    while (waiting.length > 0) {
+      const batch = waiting.slice(0, options.maxBatch);
+      waiting = waiting.slice(options.maxBatch);
+      await flushBatch(batch, options);
+    }
+    running = undefined;
+  };
+
+  const drain = async (): Promise<void> => {
+    while (running !== undefined) await running;
+  };
+
+  return { add, drain };
+}
+
+async function flushBatch<Item, Result>(
+  batch: readonly Waiting<Item, Result>[],
+  options: BatcherOptions<Item, Result>,
+): Promise<void> {
+  try {
+    const results = await options.flush(batch.map(({ item }) => item));
+    batch.forEach(({ resolve }, index) => {
+      // `flush` gives one result for each item; the index is in range.
+      resolve(results[index] as Result);
+    });
+  } catch (error) {
+    if (batch.length === 1 || !options.isItemFault(error)) {
+      for (const { reject } of batch) reject(error);
+      return;
+    }
+    for (const single of batch) await flushBatch([single], options);
+  }
+}

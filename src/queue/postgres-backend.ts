@@ -1,0 +1,171 @@
+import {
+  assertSchemaCompatibility,
+  createPostgresBackend,
+  type PostgresPoolConfig,
+  type PostgresQueueBackend,
+  withBackend,
+} from "bullmq";
+import {
+  type HintData,
+  type HintJob,
+  type OpenQueue,
+  type OpenWorker,
+  type OpenWorkerOptions,
+  QUEUE_META,
+  WORKER_OPTIONS,
+} from "./bullmq.ts";
+import { tolerateErrors } from "./tolerate-errors.ts";
+import {
+  type QueueConnection,
+  QUEUE_NAME,
+  QUEUE_SCHEMA,
+} from "./queue-connection.ts";
+
+type PostgresQueueConnection = Extract<QueueConnection, { kind: "postgres" }>;
+
+/** Far above what any of BullMQ's statements take, so that only a hung server meets it. */
+const WORKER_QUERY_TIMEOUT_MS = 10_000;
+
+export function openPostgresQueue(
+  connection: PostgresQueueConnection,
+  timeoutMs: number,
+  onError: (error: unknown) => void,
+): OpenQueue {
+  const { Queue } = withBackend(createRobustBackend);
+  const queue = new Queue<HintData>(QUEUE_NAME, {
+    connection: poolConfig(connection, {
+      application_name: "uqpay-queue-producer",
+      max: 2,
+      connectionTimeoutMillis: timeoutMs,
+      query_timeout: timeoutMs,
+      statement_timeout: timeoutMs,
+    }),
+    // See createRobustBackend: BullMQ would not try again.
+    skipMetasUpdate: true,
+  });
+  queue.on("error", onError);
+  const backend = queue.getBackend();
+
+  return {
+    add: (name, data, options) => queue.add(name, data, options),
+    ping: () => queue.isPaused(),
+    // Not getJobs: for waiting jobs it ignores the order asked for and returns
+    // the newest (get_range in 0002_functions.sql). Same order and index as
+    // move_to_active.
+    oldestWaiting: async () => {
+      await backend.connection.waitUntilReady();
+      const { rows } = await backend.connection.pool.query<{
+        added: string;
+        delay: string;
+      }>(
+        `select added_at_ms as added, coalesce(opts ->> 'delay', '0') as delay
+           from job
+          where queue = $1 and state = 'waiting'
+          order by priority, seq
+          limit 1`,
+        [QUEUE_NAME],
+      );
+      return (
+        rows[0] && {
+          addedAtMs: Number(rows[0].added),
+          delayMs: Number(rows[0].delay),
+        }
+      );
+    },
+    close: () => queue.close(),
+  };
+}
+
+export function openPostgresWorker(
+  connection: PostgresQueueConnection,
+  run: (job: HintJob) => Promise<void>,
+  options: OpenWorkerOptions,
+): OpenWorker {
+  const { onError, ...workerOptions } = options;
+  const { Worker } = withBackend(createRobustBackend);
+  const worker = new Worker<HintData>(QUEUE_NAME, run, {
+    ...WORKER_OPTIONS,
+    ...workerOptions,
+    connection: poolConfig(connection, {
+      application_name: "uqpay-queue-worker",
+      max: options.concurrency + 2,
+      connectionTimeoutMillis: WORKER_QUERY_TIMEOUT_MS,
+      query_timeout: WORKER_QUERY_TIMEOUT_MS,
+      statement_timeout: WORKER_QUERY_TIMEOUT_MS,
+    }),
+  });
+  worker.on("error", onError);
+  tolerateErrors(worker.getBackend(), onError);
+
+  return {
+    close: () => worker.close(),
+    // Nothing to cut: every statement and connection attempt has its time-out.
+    abandon: () => undefined,
+  };
+}
+
+function poolConfig(
+  connection: PostgresQueueConnection,
+  config: PostgresPoolConfig,
+): PostgresPoolConfig {
+  // A pool of its own, since BullMQ sets its search_path.
+  return {
+    connectionString: connection.url,
+    schema: QUEUE_SCHEMA,
+    keepAlive: true,
+    idleTimeoutMillis: 60_000,
+    ...config,
+  };
+}
+
+/** BullMQ's backend, with three corrections so that it survives a lost server. */
+const createRobustBackend: typeof createPostgresBackend = (
+  name,
+  options,
+  factoryOptions,
+) => {
+  const backend = createPostgresBackend(name, options, factoryOptions);
+
+  // 1. A client that is lent out has no error listener of its own, and an
+  //    error event without a listener ends the process.
+  backend.connection.pool.on("connect", (client) => {
+    client.on("error", () => undefined);
+  });
+
+  // 2. BullMQ remembers a failed first connection and rejects all later calls
+  //    with it (`readyPromise`, in the connection and in the backend); finishing
+  //    a job is one of them. This forgets it.
+  let ready: Promise<void> | undefined;
+  backend.connection.waitUntilReady = () => {
+    ready ??= checkSchema(backend).then(
+      () => {
+        // Once stored it stays, so one that fails does no harm.
+        backend.setQueueMeta(QUEUE_META).catch(() => undefined);
+      },
+      (error: unknown) => {
+        ready = undefined;
+        throw error;
+      },
+    );
+    return ready;
+  };
+  backend.waitUntilReady = () => backend.connection.waitUntilReady();
+
+  // 3. After a lost connection the worker would wait up to an hour for a
+  //    notification, and jobs that came meanwhile have already had theirs.
+  Object.defineProperty(backend, "maximumBlockTimeout", {
+    value: WORKER_OPTIONS.drainDelay,
+  });
+  return backend;
+};
+
+/** Rejects with BullMQ's "schema is not initialized" when migrateQueue has not run. */
+async function checkSchema(backend: PostgresQueueBackend): Promise<void> {
+  const { pool, schema } = backend.connection;
+  const client = await pool.connect();
+  try {
+    await assertSchemaCompatibility(client, schema);
+  } finally {
+    client.release();
+  }
+}

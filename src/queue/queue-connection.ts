@@ -1,0 +1,41 @@
+import { runMigrations } from "bullmq";
+import pg from "pg";
+
+/** Where the queue lives. Nothing above `queue/` looks inside. */
+export type QueueConnection =
+  | { readonly kind: "redis"; readonly url: string; readonly prefix: string }
+  | { readonly kind: "postgres"; readonly url: string };
+
+/** The one queue of the service, on either backend. */
+export const QUEUE_NAME = "uqpay-events";
+
+/** Schema of BullMQ's own tables in the service's database. */
+export const QUEUE_SCHEMA = "bullmq";
+
+/** Migrations wait here for each other (advisory lock); a fresh schema takes about 0.2 s. */
+const MIGRATION_TIMEOUT_MS = 60_000;
+
+/**
+ * Applies BullMQ's own schema migrations; a no-op for Redis. Safe with many
+ * instances at once: BullMQ takes an advisory lock, and all of it is one
+ * transaction.
+ */
+export async function migrateQueue(connection: QueueConnection): Promise<void> {
+  if (connection.kind === "redis") return;
+
+  const client = new pg.Client({
+    connectionString: connection.url,
+    application_name: "uqpay-queue-migrations",
+    connectionTimeoutMillis: 10_000,
+    query_timeout: MIGRATION_TIMEOUT_MS,
+  });
+  // A lost connection also rejects the running query; without a listener the
+  // event alone would end the process.
+  client.on("error", () => undefined);
+  try {
+    await client.connect();
+    await runMigrations(client, QUEUE_SCHEMA);
+  } finally {
+    await client.end();
+  }
+}

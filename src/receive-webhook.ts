@@ -1,0 +1,246 @@
+import { createHash, createHmac } from "node:crypto";
+import { createBatcher } from "./batcher.ts";
+import type { Batcher } from "./batcher.ts";
+import type { Instant } from "./domain/instant.ts";
+import { instantFromEpochMs } from "./domain/instant.ts";
+import type { InboxEntry, Recorded } from "./store/inbox.ts";
+import type { QuarantineEntry } from "./store/quarantine.ts";
+import type { Decoded, DecodedEvent, Issue } from "./uqpay/decode-event.ts";
+import { decodeEvent } from "./uqpay/decode-event.ts";
+import type { SignatureRules, SignedDelivery } from "./uqpay/signature.ts";
+import { verifySignature } from "./uqpay/signature.ts";
+
+/** One HTTP POST of UQPAY; the same event may be delivered many times. */
+export type Delivery = SignedDelivery;
+
+/** How receiving a delivery ended. Everything but the first two kinds of refusal is durable by then. */
+export type Receipt =
+  | { readonly kind: "missing-signature" }
+  | { readonly kind: "invalid-signature" }
+  | { readonly kind: "stale-timestamp" }
+  | { readonly kind: "invalid-json" }
+  | { readonly kind: "invalid-payload"; readonly issues: readonly Issue[] }
+  | {
+      readonly kind: "accepted" | "duplicate" | "ignored";
+      readonly eventId: string;
+    };
+
+/** The events of one flush that are new and wait to be applied. */
+export interface NewEvent {
+  readonly eventId: string;
+  readonly eventType: string;
+}
+
+export interface ReceiveOptions {
+  readonly rules: SignatureRules;
+  readonly nowMs: () => number;
+  /** Writes to the inbox; see `recordEvents`. */
+  readonly record: (
+    entries: readonly InboxEntry[],
+  ) => Promise<readonly Recorded[]>;
+  /** Writes to the quarantine. */
+  readonly quarantine: (entries: readonly QuarantineEntry[]) => Promise<void>;
+  /** The digest of the stored event, if it is stored. */
+  readonly findDigest: (eventId: string) => Promise<Buffer | undefined>;
+  /** Told of new events after they are durable. Not awaited: an answer never waits for the queue. */
+  readonly onRecorded: (events: readonly NewEvent[]) => void;
+  /** Whether a failed batch may be the fault of one of its members. */
+  readonly isItemFault: (error: unknown) => boolean;
+}
+
+export interface WebhookReceiver {
+  /** @throws whatever kept the delivery from being stored; it was not, and the sender must try again */
+  readonly receive: (delivery: Delivery) => Promise<Receipt>;
+  /** Resolves when everything that was begun is stored. */
+  readonly drain: () => Promise<void>;
+}
+
+/**
+ * How many share a commit. Beyond about 200 a batch gains nothing (measured); a larger one only delays the
+ * first of its members.
+ */
+const MAX_BATCH = 200;
+/** About a tenth of a second of full load: a fast refusal that UQPAY retries beats a queue that grows. */
+const MAX_WAITING = 2_000;
+
+/** 1. Verify, decode, record: from a delivery to a receipt. */
+export function createWebhookReceiver(
+  options: ReceiveOptions,
+): WebhookReceiver {
+  const inbox = createBatcher({
+    flush: (entries: readonly InboxEntry[]) => recordAndTell(entries, options),
+    maxBatch: MAX_BATCH,
+    maxWaiting: MAX_WAITING,
+    isItemFault: options.isItemFault,
+  });
+  const quarantine = createBatcher({
+    flush: async (entries: readonly QuarantineEntry[]) => {
+      await options.quarantine(entries);
+      return entries.map(() => undefined);
+    },
+    maxBatch: MAX_BATCH,
+    maxWaiting: MAX_WAITING,
+    isItemFault: options.isItemFault,
+  });
+  return {
+    receive: (delivery) => receive(delivery, options, { inbox, quarantine }),
+    drain: async () => {
+      await inbox.drain();
+      await quarantine.drain();
+    },
+  };
+}
+
+interface Writers {
+  readonly inbox: Batcher<InboxEntry, Recorded>;
+  readonly quarantine: Batcher<QuarantineEntry, undefined>;
+}
+
+async function receive(
+  delivery: Delivery,
+  options: ReceiveOptions,
+  writers: Writers,
+): Promise<Receipt> {
+  const { rawBody } = delivery;
+  const nowMs = options.nowMs();
+  const verification = verifySignature(delivery, options.rules, nowMs);
+  if (verification.kind === "missing") return { kind: "missing-signature" };
+  if (verification.kind === "invalid") return { kind: "invalid-signature" };
+
+  const receivedAt = instantFromEpochMs(nowMs);
+  const signedAt =
+    verification.signedAtMs === undefined
+      ? undefined
+      : instantFromEpochMs(verification.signedAtMs);
+  const decoded = decodeEvent(rawBody, {
+    signedAt: signedAt ?? receivedAt,
+    receivedAt,
+  });
+  const kept: Kept = {
+    rawBody,
+    decoded,
+    signedAt,
+    bodySha256: digest(rawBody, decoded.isSensitive, options.rules.secrets),
+  };
+
+  if (verification.kind === "stale") return keepStale(kept, options, writers);
+  switch (decoded.kind) {
+    case "not-json":
+      await writers.quarantine.add(quarantineEntry("invalid_json", kept));
+      return { kind: "invalid-json" };
+    case "malformed":
+      await writers.quarantine.add(quarantineEntry("invalid_payload", kept));
+      return { kind: "invalid-payload", issues: decoded.issues };
+    case "known":
+    case "unhandled":
+      return recordDecoded(kept, decoded, signedAt ?? receivedAt, writers);
+  }
+}
+
+/** An authentic delivery, read as far as it could be. */
+interface Kept {
+  readonly rawBody: Buffer;
+  readonly decoded: Decoded;
+  readonly signedAt: Instant | undefined;
+  readonly bodySha256: Buffer;
+}
+
+async function recordDecoded(
+  kept: Kept,
+  decoded: DecodedEvent & { readonly kind: "known" | "unhandled" },
+  signedAt: Instant,
+  writers: Writers,
+): Promise<Receipt> {
+  const { eventId } = decoded.envelope;
+  const isHandled = decoded.kind === "known";
+  const recorded = await writers.inbox.add({
+    ...decoded.envelope,
+    cardId: decoded.cardId,
+    body: decoded.isSensitive ? undefined : decoded.text,
+    bodySha256: kept.bodySha256,
+    signedAt,
+    state: isHandled ? "received" : "ignored",
+  });
+  switch (recorded) {
+    case "recorded":
+      return { kind: isHandled ? "accepted" : "ignored", eventId };
+    case "conflict":
+      await writers.quarantine.add(quarantineEntry("event_id_conflict", kept));
+      return { kind: "duplicate", eventId };
+    case "duplicate":
+      return { kind: "duplicate", eventId };
+  }
+}
+
+/**
+ * Whether UQPAY renews the timestamp for each of its five tries is not known: if it does not, the last try of
+ * a genuine event is eight minutes old. It is refused, but not lost.
+ */
+async function keepStale(
+  kept: Kept,
+  options: ReceiveOptions,
+  writers: Writers,
+): Promise<Receipt> {
+  const eventId = eventIdOf(kept.decoded);
+  const stored =
+    eventId === undefined ? undefined : await options.findDigest(eventId);
+  if (stored?.equals(kept.bodySha256) !== true) {
+    await writers.quarantine.add(quarantineEntry("stale_timestamp", kept));
+  }
+  return { kind: "stale-timestamp" };
+}
+
+async function recordAndTell(
+  entries: readonly InboxEntry[],
+  { record, onRecorded }: ReceiveOptions,
+): Promise<readonly Recorded[]> {
+  const results = await record(entries);
+  const fresh = entries.filter(
+    (entry, index) =>
+      results[index] === "recorded" && entry.state === "received",
+  );
+  if (fresh.length > 0)
+    onRecorded(fresh.map(({ eventId, eventType }) => ({ eventId, eventType })));
+  return results;
+}
+
+function quarantineEntry(
+  reason: QuarantineEntry["reason"],
+  { rawBody, decoded, signedAt, bodySha256 }: Kept,
+): QuarantineEntry {
+  return {
+    reason,
+    eventId: eventIdOf(decoded),
+    eventType: eventTypeOf(decoded),
+    issues: decoded.kind === "malformed" ? decoded.issues : undefined,
+    body: decoded.isSensitive ? undefined : rawBody,
+    bodySha256,
+    signedAt,
+  };
+}
+
+function eventIdOf(decoded: Decoded): string | undefined {
+  if (decoded.kind === "not-json") return undefined;
+  return decoded.kind === "malformed"
+    ? decoded.eventId
+    : decoded.envelope.eventId;
+}
+
+function eventTypeOf(decoded: Decoded): string | undefined {
+  if (decoded.kind === "not-json") return undefined;
+  return decoded.kind === "malformed"
+    ? decoded.eventType
+    : decoded.envelope.eventType;
+}
+
+/** Keyed where the body is not kept: a plain hash of a body with an eight-digit code in it gives the code away. */
+function digest(
+  rawBody: Buffer,
+  isSensitive: boolean,
+  secrets: readonly string[],
+): Buffer {
+  const hash = isSensitive
+    ? createHmac("sha256", secrets[0] ?? "")
+    : createHash("sha256");
+  return hash.update(rawBody).digest();
+}

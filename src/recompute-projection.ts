@@ -1,0 +1,254 @@
+import type { Authorization } from "./domain/authorization.ts";
+import { applyToAuthorization } from "./domain/authorization.ts";
+import type { Card } from "./domain/card.ts";
+import { applyToCard } from "./domain/card.ts";
+import type { AuthorizationReported, CardEvent } from "./domain/card-event.ts";
+import type { Registers } from "./domain/registers.ts";
+import {
+  findAuthorizations,
+  findTransactionIdsOfCards,
+  saveAuthorizations,
+  toRow as toAuthorizationRow,
+} from "./store/authorizations.ts";
+import { findCards, saveCards, toRow as toCardRow } from "./store/cards.ts";
+import type { Database, Transaction } from "./store/database.ts";
+import type { EventRecord } from "./store/event-records.ts";
+import {
+  findAppliedEvents,
+  findEvents,
+  pageCardIds,
+} from "./store/event-records.ts";
+import { lockProjection } from "./store/projection-lock.ts";
+import type { ColumnChange, ProjectionRows } from "./store/row-changes.ts";
+import { compareProjections, readProjection } from "./store/row-changes.ts";
+import { decodeKeptEvent } from "./uqpay/decode-event.ts";
+
+/*
+ * What the projection must be by the events in the inbox, independently of what it is. Only events that were
+ * applied count. Where retention has dropped an event's body, what that event set is taken from the row: its
+ * clock there names the event.
+ */
+
+export interface RecomputeProgress {
+  readonly cardCount: number;
+  readonly changes: readonly ColumnChange[];
+}
+
+/** A few megabytes of bodies at a time. */
+const CARDS_AT_A_TIME = 200;
+
+/** Compares each card and its authorizations with what the inbox says; `from` is the row, `to` what it must be. */
+export async function* verifyProjection(
+  db: Database,
+  cardId?: string,
+): AsyncGenerator<RecomputeProgress> {
+  for await (const cardIds of pagesOfCards(db, cardId)) {
+    yield await db
+      .transaction()
+      .setIsolationLevel("repeatable read")
+      .setAccessMode("read only")
+      .execute(async (trx) => {
+        const { stored, recomputed } = await recompute(trx, cardIds);
+        return {
+          cardCount: cardIds.length,
+          changes: compareProjections(stored, recomputed.rows),
+        };
+      });
+  }
+}
+
+/** Writes the rows that differ from what the inbox says. A row that no event explains is reported and left. */
+export async function* rebuildProjection(
+  db: Database,
+  cardId?: string,
+): AsyncGenerator<RecomputeProgress> {
+  for await (const cardIds of pagesOfCards(db, cardId)) {
+    yield await db.transaction().execute(async (trx) => {
+      const seen = await recompute(trx, cardIds);
+      await lockProjection(trx, cardIds, [
+        ...seen.recomputed.authorizations.keys(),
+      ]);
+      // Again, under the lock: an event may have been applied in between.
+      const { stored, recomputed } = await recompute(trx, cardIds);
+      const changes = compareProjections(stored, recomputed.rows);
+      await writeChanged(
+        trx,
+        changes,
+        recomputed,
+        new Set(seen.recomputed.authorizations.keys()),
+      );
+      return { cardCount: cardIds.length, changes };
+    });
+  }
+}
+
+async function* pagesOfCards(
+  db: Database,
+  cardId?: string,
+): AsyncGenerator<readonly string[]> {
+  if (cardId !== undefined) {
+    yield [cardId];
+    return;
+  }
+  let after = "";
+  for (;;) {
+    const page = await pageCardIds(db, after, CARDS_AT_A_TIME);
+    const last = page.at(-1);
+    if (last === undefined) return;
+    yield page;
+    after = last;
+  }
+}
+
+interface Recomputed {
+  readonly cards: ReadonlyMap<string, Card>;
+  readonly authorizations: ReadonlyMap<string, Authorization>;
+  readonly rows: ProjectionRows;
+}
+
+async function recompute(
+  trx: Transaction,
+  cardIds: readonly string[],
+): Promise<{ stored: ProjectionRows; recomputed: Recomputed }> {
+  const records = await findAppliedEvents(trx, cardIds);
+  const events = decodeAll(records);
+  const transactionIds = [
+    ...new Set([
+      ...events.filter(isAuthorization).map((event) => event.transactionId),
+      ...(await findTransactionIdsOfCards(trx, cardIds)),
+    ]),
+  ];
+  const storedCards = await findCards(trx, cardIds);
+  const storedAuthorizations = await findAuthorizations(trx, transactionIds);
+
+  // A transaction may have been told of under another card's id, too.
+  const others = await findEvents(
+    trx,
+    eventIdsOutside(storedAuthorizations, records),
+  );
+  const withoutBody = new Set(
+    [...records, ...others]
+      .filter(({ body }) => body === null)
+      .map(({ eventId }) => eventId),
+  );
+  const cards = foldCards(storedCards, events, withoutBody);
+  const authorizations = foldAuthorizations(
+    storedAuthorizations,
+    [...events, ...decodeAll(others)].filter(isAuthorization),
+    withoutBody,
+  );
+  return {
+    stored: await readProjection(trx, cardIds, transactionIds),
+    recomputed: { cards, authorizations, rows: toRows(cards, authorizations) },
+  };
+}
+
+function decodeAll(records: readonly EventRecord[]): CardEvent[] {
+  return records.flatMap((record) => {
+    if (record.body === null || record.state !== "processed") return [];
+    const decoded = decodeKeptEvent(record.body, record);
+    return decoded.kind === "known" ? [decoded.event] : [];
+  });
+}
+
+function isAuthorization(event: CardEvent): event is AuthorizationReported {
+  return event.kind === "authorization-reported";
+}
+
+function eventIdsOutside(
+  stored: readonly Authorization[],
+  records: readonly EventRecord[],
+): string[] {
+  const inside = new Set(records.map(({ eventId }) => eventId));
+  const named = stored.flatMap(({ registers }) => Object.values(registers));
+  return [...new Set(named.map(({ clock }) => clock.eventId))].filter(
+    (id) => !inside.has(id),
+  );
+}
+
+function foldCards(
+  stored: readonly Card[],
+  events: readonly CardEvent[],
+  withoutBody: ReadonlySet<string>,
+): ReadonlyMap<string, Card> {
+  const cards = new Map<string, Card>();
+  for (const card of stored) {
+    const registers = registersSetBy(withoutBody, card.registers);
+    if (Object.keys(registers).length > 0)
+      cards.set(card.cardId, { ...card, registers });
+  }
+  for (const event of events)
+    cards.set(event.cardId, applyToCard(cards.get(event.cardId), event));
+  return cards;
+}
+
+function foldAuthorizations(
+  stored: readonly Authorization[],
+  events: readonly AuthorizationReported[],
+  withoutBody: ReadonlySet<string>,
+): ReadonlyMap<string, Authorization> {
+  const authorizations = new Map<string, Authorization>();
+  for (const one of stored) {
+    const registers = registersSetBy(withoutBody, one.registers);
+    if (Object.keys(registers).length > 0) {
+      authorizations.set(one.transactionId, { ...one, registers });
+    }
+  }
+  for (const event of events) {
+    const known = authorizations.get(event.transactionId);
+    authorizations.set(event.transactionId, applyToAuthorization(known, event));
+  }
+  return authorizations;
+}
+
+/** The part of a row that can only be taken on trust: the body of what set it is gone. */
+function registersSetBy<Fields extends object>(
+  eventIds: ReadonlySet<string>,
+  registers: Registers<Fields>,
+): Registers<Fields> {
+  const entries = Object.entries(registers) as [
+    string,
+    { clock: { eventId: string } },
+  ][];
+  return Object.fromEntries(
+    entries.filter(([, { clock }]) => eventIds.has(clock.eventId)),
+  ) as Registers<Fields>;
+}
+
+function toRows(
+  cards: ReadonlyMap<string, Card>,
+  authorizations: ReadonlyMap<string, Authorization>,
+): ProjectionRows {
+  return {
+    cards: new Map([...cards].map(([id, card]) => [id, toCardRow(card)])),
+    authorizations: new Map(
+      [...authorizations].map(([id, one]) => [id, toAuthorizationRow(one)]),
+    ),
+  };
+}
+
+async function writeChanged(
+  trx: Transaction,
+  changes: readonly ColumnChange[],
+  recomputed: Recomputed,
+  lockedTransactions: ReadonlySet<string>,
+): Promise<void> {
+  const changed = (table: ColumnChange["table"]) =>
+    new Set(
+      changes.filter((change) => change.table === table).map(({ id }) => id),
+    );
+  const cards = changed("cards");
+  const authorizations = changed("authorizations");
+  await saveCards(
+    trx,
+    [...recomputed.cards.values()].filter(({ cardId }) => cards.has(cardId)),
+  );
+  await saveAuthorizations(
+    trx,
+    [...recomputed.authorizations.values()].filter(
+      ({ transactionId }) =>
+        authorizations.has(transactionId) &&
+        lockedTransactions.has(transactionId),
+    ),
+  );
+}

@@ -1,0 +1,218 @@
+import type { Checkpoint } from "./checkpoint.ts";
+import { applyToAuthorization } from "./domain/authorization.ts";
+import type { Authorization } from "./domain/authorization.ts";
+import { applyToCard } from "./domain/card.ts";
+import type { Card } from "./domain/card.ts";
+import type { CardEvent } from "./domain/card-event.ts";
+import {
+  findAuthorizations,
+  saveAuthorizations,
+} from "./store/authorizations.ts";
+import { findCards, saveCards } from "./store/cards.ts";
+import type { Instant } from "./domain/instant.ts";
+import type { Database, Transaction } from "./store/database.ts";
+import { describeError } from "./store/errors.ts";
+import type { FailedAttempt, WaitingEvent } from "./store/inbox.ts";
+import {
+  beginAttempt,
+  lockWaitingEvents,
+  markProcessed,
+  recordFailedAttempt,
+} from "./store/inbox.ts";
+import { lockProjection } from "./store/projection-lock.ts";
+import { decodeKeptEvent } from "./uqpay/decode-event.ts";
+
+/** How often an event is tried, and how long it waits between two tries. */
+export interface RetryRules {
+  readonly maxAttempts: number;
+  /** Before the second attempt; doubles with each further one. */
+  readonly firstDelayMs: number;
+  readonly maxDelayMs: number;
+}
+
+/** An event that was applied now. */
+export interface Reconciled {
+  readonly event: CardEvent;
+  readonly receivedAt: Instant;
+}
+
+export interface Reconciliation {
+  readonly reconciled: readonly Reconciled[];
+  readonly failed: readonly FailedAttempt[];
+}
+
+export interface ReconcileOptions {
+  readonly db: Database;
+  readonly retry: RetryRules;
+  /** 0 to 1, for the jitter. */
+  readonly random: () => number;
+  readonly checkpoint: Checkpoint;
+}
+
+/**
+ * 2. From events that wait to rows that are right.
+ *
+ * All in one transaction. If that fails, one by one: so that an event that cannot be applied does not hold
+ * its neighbours.
+ *
+ * @param oneByOne when an earlier run over these events did not come back
+ * @throws when not even the failure could be recorded: nothing is known, and the events are found again
+ */
+export async function reconcileEvents(
+  eventIds: readonly string[],
+  options: ReconcileOptions,
+  oneByOne = false,
+): Promise<Reconciliation> {
+  if (oneByOne) return reconcileOneByOne(eventIds, options);
+  try {
+    return {
+      reconciled: await reconcileTogether(eventIds, options, true),
+      failed: [],
+    };
+  } catch {
+    // The error is not lost: the event that caused it will cause it again, alone.
+    return reconcileOneByOne(eventIds, options);
+  }
+}
+
+async function reconcileOneByOne(
+  eventIds: readonly string[],
+  options: ReconcileOptions,
+): Promise<Reconciliation> {
+  const reconciled: Reconciled[] = [];
+  const failed: FailedAttempt[] = [];
+  for (const eventId of eventIds) {
+    const outcome = await reconcileAlone(eventId, options);
+    reconciled.push(...outcome.reconciled);
+    failed.push(...outcome.failed);
+  }
+  return { reconciled, failed };
+}
+
+async function reconcileAlone(
+  eventId: string,
+  options: ReconcileOptions,
+): Promise<Reconciliation> {
+  const { db, retry, random } = options;
+  const attempt = await beginAttempt(
+    db,
+    eventId,
+    retry.maxAttempts,
+    ATTEMPT_LEASE_MS,
+  );
+  if (attempt === undefined) return { reconciled: [], failed: [] };
+  try {
+    return {
+      reconciled: await reconcileTogether([eventId], options, false),
+      failed: [],
+    };
+  } catch (thrown) {
+    const isLast = attempt >= retry.maxAttempts;
+    const retryInMs = isLast ? undefined : delayAfter(attempt, retry, random);
+    const failed = { eventId, error: describeError(thrown), retryInMs };
+    await recordFailedAttempt(db, failed);
+    return { reconciled: [], failed: [failed] };
+  }
+}
+
+/** Longer than any attempt takes, and short enough that an event whose worker died is soon found again. */
+const ATTEMPT_LEASE_MS = 10_000;
+
+/** Exponential, with jitter on its upper half: retries of one moment do not come back in one moment. */
+function delayAfter(
+  attempt: number,
+  retry: RetryRules,
+  random: () => number,
+): number {
+  const full = Math.min(
+    retry.firstDelayMs * 2 ** (attempt - 1),
+    retry.maxDelayMs,
+  );
+  return Math.round(full * (0.5 + random() / 2));
+}
+
+async function reconcileTogether(
+  eventIds: readonly string[],
+  { db, checkpoint }: ReconcileOptions,
+  countAttempts: boolean,
+): Promise<readonly Reconciled[]> {
+  const reconciled = await db.transaction().execute(async (trx) => {
+    const waiting = await lockWaitingEvents(trx, eventIds);
+    if (waiting.length === 0) return [];
+    const ids = waiting.map(({ eventId }) => eventId);
+    checkpoint("applying", ids);
+    const decoded = waiting.map(decodeWaiting);
+    await applyToProjection(
+      trx,
+      decoded.map(({ event }) => event),
+    );
+    checkpoint("applied", ids);
+    await markProcessed(trx, ids, countAttempts);
+    return decoded;
+  });
+  checkpoint("committed", eventIds);
+  return reconciled;
+}
+
+function decodeWaiting(waiting: WaitingEvent): Reconciled {
+  const decoded = decodeKeptEvent(waiting.body, waiting);
+  if (decoded.kind === "known")
+    return { event: decoded.event, receivedAt: waiting.receivedAt };
+  // It was well-formed when it was received, so the code has changed since: a person must look.
+  const [issue] = decoded.kind === "malformed" ? decoded.issues : [];
+  throw new Error(
+    issue
+      ? `no longer valid: ${issue.path} ${issue.message}`
+      : "no longer of a type that has a handler",
+  );
+}
+
+/** Applies events to the cards and authorizations that they are about; writes only what they change. */
+export async function applyToProjection(
+  trx: Transaction,
+  events: readonly CardEvent[],
+): Promise<void> {
+  const cardIds = [...new Set(events.map(({ cardId }) => cardId))];
+  const transactionIds = [...new Set(events.flatMap(transactionOf))];
+  await lockProjection(trx, cardIds, transactionIds);
+
+  const cards = await findCards(trx, cardIds);
+  await saveCards(trx, changedCards(cards, events));
+
+  if (transactionIds.length === 0) return;
+  const authorizations = await findAuthorizations(trx, transactionIds);
+  await saveAuthorizations(trx, changedAuthorizations(authorizations, events));
+}
+
+function transactionOf(event: CardEvent): string[] {
+  return event.kind === "authorization-reported" ? [event.transactionId] : [];
+}
+
+function changedCards(
+  known: readonly Card[],
+  events: readonly CardEvent[],
+): Card[] {
+  const before = new Map(known.map((card) => [card.cardId, card]));
+  const after = new Map(before);
+  for (const event of events)
+    after.set(event.cardId, applyToCard(after.get(event.cardId), event));
+  return [...after.values()].filter((card) => card !== before.get(card.cardId));
+}
+
+function changedAuthorizations(
+  known: readonly Authorization[],
+  events: readonly CardEvent[],
+): Authorization[] {
+  const before = new Map(known.map((one) => [one.transactionId, one]));
+  const after = new Map(before);
+  for (const event of events) {
+    if (event.kind !== "authorization-reported") continue;
+    after.set(
+      event.transactionId,
+      applyToAuthorization(after.get(event.transactionId), event),
+    );
+  }
+  return [...after.values()].filter(
+    (one) => one !== before.get(one.transactionId),
+  );
+}

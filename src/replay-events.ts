@@ -1,0 +1,183 @@
+import type { CardEvent } from "./domain/card-event.ts";
+import { applyToProjection } from "./reconcile-events.ts";
+import type { Database, Transaction } from "./store/database.ts";
+import { describeError } from "./store/errors.ts";
+import {
+  insertLateEvent,
+  lockEvent,
+  lockQuarantined,
+  resolveQuarantined,
+} from "./store/event-records.ts";
+import type { QuarantineRecord } from "./store/event-records.ts";
+import { findStoredDigest, markReplayed } from "./store/inbox.ts";
+import { lockProjection } from "./store/projection-lock.ts";
+import type { ColumnChange } from "./store/row-changes.ts";
+import { compareProjections, readProjection } from "./store/row-changes.ts";
+import type { DecodedEvent, Issue } from "./uqpay/decode-event.ts";
+import { decodeEvent, decodeKeptEvent } from "./uqpay/decode-event.ts";
+
+/** How replaying one event ended. */
+export type Replay =
+  | { readonly kind: "applied"; readonly changes: readonly ColumnChange[] }
+  /** Its type still has no handler; out of the quarantine it is now stored as ignored. */
+  | { readonly kind: "ignored" }
+  | { readonly kind: "stored-already" }
+  | { readonly kind: "still-invalid"; readonly issues: readonly Issue[] }
+  /** Another content under this id is stored; which of the two is true, a person must find out. */
+  | { readonly kind: "conflict" }
+  /** Nothing to apply: a sensitive type, or dropped by retention. */
+  | { readonly kind: "no-body" }
+  | { readonly kind: "not-found" }
+  | { readonly kind: "failed"; readonly error: string };
+
+/**
+ * Applies an event of the inbox again, whatever its state, through the code of today. Applying is idempotent,
+ * so an event that was applied before changes nothing.
+ *
+ * @param isDryRun true: shows what would change and changes nothing
+ */
+export async function replayEvent(
+  db: Database,
+  eventId: string,
+  isDryRun: boolean,
+): Promise<Replay> {
+  return inTransaction(db, isDryRun, async (trx) => {
+    const record = await lockEvent(trx, eventId);
+    if (record === undefined) return { kind: "not-found" };
+    if (record.body === null) return { kind: "no-body" };
+    const decoded = decodeKeptEvent(record.body, record);
+    if (decoded.kind === "malformed")
+      return { kind: "still-invalid", issues: decoded.issues };
+    if (decoded.kind !== "known") return { kind: "ignored" };
+    const changes = await applyAndCompare(trx, decoded.event);
+    await markReplayed(trx, eventId);
+    return { kind: "applied", changes };
+  });
+}
+
+/**
+ * Takes a quarantined delivery in through the code of today, as if it had been taken in when it came.
+ *
+ * @param isDryRun true: shows what would change and changes nothing
+ */
+export async function replayQuarantined(
+  db: Database,
+  id: string,
+  isDryRun: boolean,
+): Promise<Replay> {
+  return inTransaction(db, isDryRun, async (trx) => {
+    const kept = await lockQuarantined(trx, id);
+    if (kept === undefined) return { kind: "not-found" };
+    const replay = await takeIn(trx, kept);
+    const resolution = RESOLUTIONS[replay.kind];
+    if (resolution !== undefined)
+      await resolveQuarantined(trx, [id], resolution);
+    return replay;
+  });
+}
+
+const RESOLUTIONS: Partial<Readonly<Record<Replay["kind"], string>>> = {
+  applied: "replayed",
+  ignored: "replayed: stored, its type has no handler",
+  "stored-already": "the same event is stored already",
+};
+
+async function takeIn(
+  trx: Transaction,
+  kept: QuarantineRecord,
+): Promise<Replay> {
+  if (kept.body === null) return { kind: "no-body" };
+  const signedAt = kept.signedAt ?? kept.receivedAt;
+  const decoded = decodeEvent(kept.body, {
+    signedAt,
+    receivedAt: kept.receivedAt,
+  });
+  if (decoded.kind === "not-json") {
+    return {
+      kind: "still-invalid",
+      issues: [{ path: "", message: "is not JSON" }],
+    };
+  }
+  if (decoded.kind === "malformed")
+    return { kind: "still-invalid", issues: decoded.issues };
+
+  const { eventId } = decoded.envelope;
+  const isHandled = decoded.kind === "known";
+  if (
+    !(await insertDecoded(
+      trx,
+      kept,
+      decoded,
+      isHandled ? "processed" : "ignored",
+    ))
+  ) {
+    const stored = await findStoredDigest(trx, eventId);
+    return {
+      kind:
+        stored?.equals(kept.bodySha256) === true
+          ? "stored-already"
+          : "conflict",
+    };
+  }
+  if (!isHandled) return { kind: "ignored" };
+  return {
+    kind: "applied",
+    changes: await applyAndCompare(trx, decoded.event),
+  };
+}
+
+function insertDecoded(
+  trx: Transaction,
+  kept: QuarantineRecord,
+  decoded: DecodedEvent,
+  state: "processed" | "ignored",
+): Promise<boolean> {
+  return insertLateEvent(trx, {
+    ...decoded.envelope,
+    cardId: decoded.cardId,
+    body: decoded.isSensitive ? undefined : decoded.text,
+    bodySha256: kept.bodySha256,
+    signedAt: kept.signedAt ?? kept.receivedAt,
+    receivedAt: kept.receivedAt,
+    state,
+  });
+}
+
+async function applyAndCompare(
+  trx: Transaction,
+  event: CardEvent,
+): Promise<ColumnChange[]> {
+  const transactionIds =
+    event.kind === "authorization-reported" ? [event.transactionId] : [];
+  await lockProjection(trx, [event.cardId], transactionIds);
+  const before = await readProjection(trx, [event.cardId], transactionIds);
+  await applyToProjection(trx, [event]);
+  const after = await readProjection(trx, [event.cardId], transactionIds);
+  return compareProjections(before, after);
+}
+
+class DryRun extends Error {
+  readonly replay: Replay;
+  constructor(replay: Replay) {
+    super("a dry run is rolled back");
+    this.replay = replay;
+  }
+}
+
+/** A dry run does everything and then rolls it back: what it shows is what would be. */
+async function inTransaction(
+  db: Database,
+  isDryRun: boolean,
+  work: (trx: Transaction) => Promise<Replay>,
+): Promise<Replay> {
+  try {
+    return await db.transaction().execute(async (trx) => {
+      const replay = await work(trx);
+      if (isDryRun) throw new DryRun(replay);
+      return replay;
+    });
+  } catch (error) {
+    if (error instanceof DryRun) return error.replay;
+    return { kind: "failed", error: describeError(error) };
+  }
+}

@@ -1,0 +1,178 @@
+import { Kysely, PostgresDialect } from "kysely";
+import type {
+  ColumnType,
+  Generated,
+  Transaction as KyselyTransaction,
+} from "kysely";
+import pg from "pg";
+import type { Instant } from "../domain/instant.ts";
+import type { Json } from "../domain/json.ts";
+import { readTimestamptz } from "./timestamptz.ts";
+
+export const EVENT_STATES = [
+  "received",
+  "processed",
+  "ignored",
+  "failed",
+] as const;
+export type EventState = (typeof EVENT_STATES)[number];
+export const QUARANTINE_REASONS = [
+  "invalid_json",
+  "invalid_payload",
+  "event_id_conflict",
+  "stale_timestamp",
+] as const;
+export type QuarantineReason = (typeof QUARANTINE_REASONS)[number];
+
+/** Instants come as text with microseconds, amounts as decimal text: see `createPool`. */
+type Timestamp = ColumnType<Instant, Instant, Instant>;
+
+export interface WebhookEventsTable {
+  event_id: string;
+  event_type: string;
+  event_name: string | null;
+  version: string | null;
+  source_id: string | null;
+  card_id: string | null;
+  body: string | null;
+  body_sha256: Buffer;
+  signed_at: Timestamp;
+  received_at: Generated<Instant>;
+  state: EventState;
+  attempts: Generated<number>;
+  last_error: string | null;
+  processed_at: Timestamp | null;
+  hinted_at: Timestamp | null;
+}
+
+export interface QuarantinedEventsTable {
+  id: Generated<string>;
+  reason: QuarantineReason;
+  event_id: string | null;
+  event_type: string | null;
+  issues: Json;
+  body: Buffer | null;
+  body_sha256: Buffer;
+  signed_at: Timestamp | null;
+  received_at: Generated<Instant>;
+  deliveries: Generated<number>;
+  resolved_at: Timestamp | null;
+  resolution: string | null;
+}
+
+export interface CardsTable {
+  card_id: string;
+  card_number: string | null;
+  card_bin: string | null;
+  card_scheme: string | null;
+  card_product_id: string | null;
+  cardholder_id: string | null;
+  card_currency: string | null;
+  mode_type: string | null;
+  form_factor: string | null;
+  card_status: string | null;
+  status_reason: string | null;
+  status_changed_at: Instant | null;
+  observed_status: string | null;
+  observed_status_at: Instant | null;
+  card_limit: string | null;
+  available_balance: string | null;
+  balance_as_of: Instant | null;
+  per_transaction_limit: string | null;
+  spending_controls: Json;
+  allowed_mcc: readonly string[] | null;
+  blocked_mcc: readonly string[] | null;
+  risk_control: Json;
+  no_pin_payment_amount: string | null;
+  metadata: Json;
+  controls_updated_at: Instant | null;
+  cancel_requested_at: Instant | null;
+  cancelled_at: Instant | null;
+  first_seen_at: Instant;
+  last_event_id: string;
+  last_event_at: Instant;
+  field_clocks: Json;
+}
+
+export interface AuthorizationsTable {
+  transaction_id: string;
+  event_id: string;
+  card_id: string;
+  cardholder_id: string | null;
+  transaction_type: string | null;
+  transaction_status: string;
+  description: string | null;
+  transaction_amount: string | null;
+  transaction_currency: string | null;
+  billing_amount: string | null;
+  billing_currency: string | null;
+  transaction_fee: string | null;
+  transaction_fee_currency: string | null;
+  authorization_code: string | null;
+  original_transaction_id: string | null;
+  wallet_type: string | null;
+  mcc: string | null;
+  merchant_name: string | null;
+  merchant_city: string | null;
+  merchant_country: string | null;
+  transaction_time: Instant | null;
+  posted_time: Instant | null;
+  decline_category: string | null;
+  mcc_declined: boolean;
+  received_at: Instant;
+  field_clocks: Json;
+}
+
+export interface Tables {
+  webhook_events: WebhookEventsTable;
+  quarantined_events: QuarantinedEventsTable;
+  cards: CardsTable;
+  authorizations: AuthorizationsTable;
+}
+
+export type Database = Kysely<Tables>;
+/** What holds locks takes one of these, so that it cannot be called outside of a transaction. */
+export type Transaction = KyselyTransaction<Tables>;
+
+export interface PoolOptions {
+  readonly url: string;
+  readonly maxConnections: number;
+  /** A query that takes longer fails, so that nothing waits for ever on a database that hangs. */
+  readonly queryTimeoutMs: number;
+  /** Shown in `pg_stat_activity`. */
+  readonly applicationName: string;
+  /** Told of connections that broke while idle; without a listener they would end the process. */
+  readonly onError: (error: Error) => void;
+}
+
+/** A pool whose rows carry `timestamptz` as `Instant` and `numeric` as decimal text. */
+export function createPool(options: PoolOptions): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    max: options.maxConnections,
+    application_name: options.applicationName,
+    connectionTimeoutMillis: 5_000,
+    query_timeout: options.queryTimeoutMs,
+    keepAlive: true,
+    types: { getTypeParser },
+  });
+  pool.on("error", (error) => {
+    // A pool that ends hears of its own connections' end when the server stops right behind it.
+    if (!pool.ending) options.onError(error);
+  });
+  return pool;
+}
+
+export function createDatabase(pool: pg.Pool): Database {
+  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
+}
+
+type TypeId = Parameters<typeof pg.types.getTypeParser>[0];
+
+/** The type's number in PostgreSQL's catalogue, the same in every installation. */
+const TIMESTAMPTZ: TypeId = pg.types.builtins.TIMESTAMPTZ;
+
+function getTypeParser(oid: TypeId, format?: "text" | "binary") {
+  if (oid === TIMESTAMPTZ && format !== "binary") return readTimestamptz;
+  return pg.types.getTypeParser(oid, format) as (text: string) => unknown;
+}

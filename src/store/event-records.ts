@@ -1,0 +1,364 @@
+import { sql } from "kysely";
+import type { SelectQueryBuilder } from "kysely";
+import type { Instant } from "../domain/instant.ts";
+import type {
+  Database,
+  EventState,
+  QuarantineReason,
+  Tables,
+  Transaction,
+  WebhookEventsTable,
+} from "./database.ts";
+
+type Reader = Database | Transaction;
+
+/** Which events an operator asks for. What is not given does not restrict. */
+export interface EventFilter {
+  readonly eventIds?: readonly string[] | undefined;
+  readonly state?: EventState | undefined;
+  readonly type?: string | undefined;
+  readonly cardId?: string | undefined;
+  readonly since?: Date | undefined;
+  readonly until?: Date | undefined;
+}
+
+/** An event of the inbox, for the operator's eye. */
+export interface EventSummary {
+  readonly eventId: string;
+  readonly eventType: string;
+  readonly cardId: string | null;
+  readonly state: EventState;
+  readonly attempts: number;
+  readonly signedAt: Instant;
+  readonly receivedAt: Instant;
+  readonly lastError: string | null;
+}
+
+/** Which end of a list comes first, and is kept where the list is cut. */
+export type ListOrder = "oldest" | "newest";
+
+export async function listEvents(
+  db: Reader,
+  filter: EventFilter,
+  limit: number,
+  order: ListOrder = "oldest",
+): Promise<EventSummary[]> {
+  const rows = await matching(db.selectFrom("webhook_events"), filter)
+    .select([
+      "event_id",
+      "event_type",
+      "card_id",
+      "state",
+      "attempts",
+      "signed_at",
+      "received_at",
+      "last_error",
+    ])
+    .orderBy("received_at", order === "oldest" ? "asc" : "desc")
+    .orderBy("event_id")
+    .limit(limit)
+    .execute();
+  return rows.map((row) => ({
+    eventId: row.event_id,
+    eventType: row.event_type,
+    cardId: row.card_id,
+    state: row.state,
+    attempts: row.attempts,
+    signedAt: row.signed_at,
+    receivedAt: row.received_at,
+    lastError: row.last_error,
+  }));
+}
+
+function matching<Selected>(
+  query: SelectQueryBuilder<Tables, "webhook_events", Selected>,
+  filter: EventFilter,
+): SelectQueryBuilder<Tables, "webhook_events", Selected> {
+  const { eventIds, state, type, cardId, since, until } = filter;
+  return query
+    .$if(eventIds !== undefined, (q) =>
+      q.where("event_id", "=", sql<string>`any(${eventIds ?? []}::text[])`),
+    )
+    .$if(state !== undefined, (q) => q.where("state", "=", state ?? "received"))
+    .$if(type !== undefined, (q) => q.where("event_type", "=", type ?? ""))
+    .$if(cardId !== undefined, (q) => q.where("card_id", "=", cardId ?? ""))
+    .$if(since !== undefined, (q) =>
+      q.where("received_at", ">=", sql<Instant>`${since}::timestamptz`),
+    )
+    .$if(until !== undefined, (q) =>
+      q.where("received_at", "<", sql<Instant>`${until}::timestamptz`),
+    );
+}
+
+/** An event with what is needed to apply it again. */
+export interface EventRecord {
+  readonly eventId: string;
+  readonly eventType: string;
+  readonly cardId: string | null;
+  readonly state: EventState;
+  /** Null for sensitive types and after retention. */
+  readonly body: string | null;
+  readonly signedAt: Instant;
+  readonly receivedAt: Instant;
+}
+
+const RECORD_COLUMNS = [
+  "event_id",
+  "event_type",
+  "card_id",
+  "state",
+  "body",
+  "signed_at",
+  "received_at",
+] as const;
+
+/** The events of these cards that have been applied. */
+export async function findAppliedEvents(
+  db: Reader,
+  cardIds: readonly string[],
+): Promise<EventRecord[]> {
+  const rows = await db
+    .selectFrom("webhook_events")
+    .select(RECORD_COLUMNS)
+    .where("card_id", "=", sql<string>`any(${cardIds}::text[])`)
+    .where("state", "=", "processed")
+    .execute();
+  return rows.map(toRecord);
+}
+
+/** All events about a card that are stored, in whatever state. */
+export async function findEventsOfCard(
+  db: Reader,
+  cardId: string,
+): Promise<EventRecord[]> {
+  const rows = await db
+    .selectFrom("webhook_events")
+    .select(RECORD_COLUMNS)
+    .where("card_id", "=", cardId)
+    .orderBy("signed_at")
+    .execute();
+  return rows.map(toRecord);
+}
+
+export async function findEvents(
+  db: Reader,
+  eventIds: readonly string[],
+): Promise<EventRecord[]> {
+  const rows = await db
+    .selectFrom("webhook_events")
+    .select(RECORD_COLUMNS)
+    .where("event_id", "=", sql<string>`any(${eventIds}::text[])`)
+    .execute();
+  return rows.map(toRecord);
+}
+
+/** One event, locked until the transaction ends. */
+export async function lockEvent(
+  trx: Transaction,
+  eventId: string,
+): Promise<EventRecord | undefined> {
+  const row = await trx
+    .selectFrom("webhook_events")
+    .select(RECORD_COLUMNS)
+    .where("event_id", "=", eventId)
+    .forUpdate()
+    .executeTakeFirst();
+  return row && toRecord(row);
+}
+
+/** The ids of cards that events or rows speak of, after this one, in the order of ids. */
+export async function pageCardIds(
+  db: Reader,
+  after: string,
+  limit: number,
+): Promise<string[]> {
+  const { rows } = await sql<{ card_id: string }>`
+    select card_id from (
+      (select distinct card_id from webhook_events where card_id > ${after} order by card_id limit ${limit})
+      union
+      (select card_id from cards where card_id > ${after} order by card_id limit ${limit})
+    ) known
+    order by card_id
+    limit ${limit}
+  `.execute(db);
+  return rows.map((row) => row.card_id);
+}
+
+/** An event that comes into the inbox later than it came to the service: out of the quarantine. */
+export interface LateEvent {
+  readonly eventId: string;
+  readonly eventType: string;
+  readonly eventName: string | undefined;
+  readonly version: string | undefined;
+  readonly sourceId: string | undefined;
+  readonly cardId: string | undefined;
+  readonly body: string | undefined;
+  readonly bodySha256: Buffer;
+  readonly signedAt: Instant;
+  readonly receivedAt: Instant;
+  readonly state: EventState;
+}
+
+/** @returns false when the id is stored already */
+export async function insertLateEvent(
+  trx: Transaction,
+  event: LateEvent,
+): Promise<boolean> {
+  const inserted = await trx
+    .insertInto("webhook_events")
+    .values({
+      event_id: event.eventId,
+      event_type: event.eventType,
+      event_name: event.eventName ?? null,
+      version: event.version ?? null,
+      source_id: event.sourceId ?? null,
+      card_id: event.cardId ?? null,
+      body: event.body ?? null,
+      body_sha256: event.bodySha256,
+      signed_at: event.signedAt,
+      received_at: event.receivedAt,
+      state: event.state,
+      attempts: event.state === "processed" ? 1 : 0,
+      processed_at:
+        event.state === "processed" ? sql<Instant>`clock_timestamp()` : null,
+    })
+    .onConflict((conflict) => conflict.column("event_id").doNothing())
+    .returning("event_id")
+    .executeTakeFirst();
+  return inserted !== undefined;
+}
+
+function toRecord(row: {
+  [Column in (typeof RECORD_COLUMNS)[number]]: Column extends
+    "signed_at" | "received_at"
+    ? Instant
+    : WebhookEventsTable[Column];
+}): EventRecord {
+  return {
+    eventId: row.event_id,
+    eventType: row.event_type,
+    cardId: row.card_id,
+    state: row.state,
+    body: row.body,
+    signedAt: row.signed_at,
+    receivedAt: row.received_at,
+  };
+}
+
+/** Which quarantined deliveries an operator asks for. */
+export interface QuarantineFilter {
+  readonly ids?: readonly string[] | undefined;
+  readonly eventIds?: readonly string[] | undefined;
+  readonly reason?: QuarantineReason | undefined;
+  readonly type?: string | undefined;
+  readonly since?: Date | undefined;
+  readonly until?: Date | undefined;
+  /** Also those that were dealt with. */
+  readonly withResolved?: boolean | undefined;
+}
+
+export interface QuarantineRecord {
+  readonly id: string;
+  readonly reason: QuarantineReason;
+  readonly eventId: string | null;
+  readonly eventType: string | null;
+  readonly issues:
+    readonly { readonly path: string; readonly message: string }[] | null;
+  readonly body: Buffer | null;
+  readonly bodySha256: Buffer;
+  readonly signedAt: Instant | null;
+  readonly receivedAt: Instant;
+  readonly deliveries: number;
+  readonly resolution: string | null;
+}
+
+export async function listQuarantine(
+  db: Reader,
+  filter: QuarantineFilter,
+  limit: number,
+  order: ListOrder = "oldest",
+): Promise<QuarantineRecord[]> {
+  const { ids, eventIds, reason, type, since, until } = filter;
+  const rows = await db
+    .selectFrom("quarantined_events")
+    .selectAll()
+    .$if(ids !== undefined, (q) =>
+      q.where("id", "=", sql<string>`any(${ids ?? []}::bigint[])`),
+    )
+    .$if(eventIds !== undefined, (q) =>
+      q.where("event_id", "=", sql<string>`any(${eventIds ?? []}::text[])`),
+    )
+    .$if(reason !== undefined, (q) =>
+      q.where("reason", "=", reason ?? "invalid_json"),
+    )
+    .$if(type !== undefined, (q) => q.where("event_type", "=", type ?? ""))
+    .$if(since !== undefined, (q) =>
+      q.where("received_at", ">=", sql<Instant>`${since}::timestamptz`),
+    )
+    .$if(until !== undefined, (q) =>
+      q.where("received_at", "<", sql<Instant>`${until}::timestamptz`),
+    )
+    .$if(filter.withResolved !== true, (q) =>
+      q.where("resolved_at", "is", null),
+    )
+    .orderBy("id", order === "oldest" ? "asc" : "desc")
+    .limit(limit)
+    .execute();
+  return rows.map(toQuarantineRecord);
+}
+
+/** One quarantined delivery, locked until the transaction ends. */
+export async function lockQuarantined(
+  trx: Transaction,
+  id: string,
+): Promise<QuarantineRecord | undefined> {
+  const row = await trx
+    .selectFrom("quarantined_events")
+    .selectAll()
+    .where("id", "=", id)
+    .forUpdate()
+    .executeTakeFirst();
+  return row && toQuarantineRecord(row);
+}
+
+export async function resolveQuarantined(
+  trx: Reader,
+  ids: readonly string[],
+  resolution: string,
+): Promise<number> {
+  const result = await trx
+    .updateTable("quarantined_events")
+    .set({ resolved_at: sql<Instant>`clock_timestamp()`, resolution })
+    .where("id", "=", sql<string>`any(${ids}::bigint[])`)
+    .where("resolved_at", "is", null)
+    .executeTakeFirst();
+  return Number(result.numUpdatedRows);
+}
+
+function toQuarantineRecord(row: {
+  id: string;
+  reason: QuarantineReason;
+  event_id: string | null;
+  event_type: string | null;
+  issues: unknown;
+  body: Buffer | null;
+  body_sha256: Buffer;
+  signed_at: Instant | null;
+  received_at: Instant;
+  deliveries: number;
+  resolution: string | null;
+}): QuarantineRecord {
+  return {
+    id: row.id,
+    reason: row.reason,
+    eventId: row.event_id,
+    eventType: row.event_type,
+    issues: row.issues as QuarantineRecord["issues"],
+    body: row.body,
+    bodySha256: row.body_sha256,
+    signedAt: row.signed_at,
+    receivedAt: row.received_at,
+    deliveries: row.deliveries,
+    resolution: row.resolution,
+  };
+}

@@ -1,0 +1,311 @@
+import { sql } from "kysely";
+import type { Pool } from "pg";
+import type { Instant } from "../domain/instant.ts";
+import type { Database, EventState, Transaction } from "./database.ts";
+
+/** An event to record. */
+export interface InboxEntry {
+  readonly eventId: string;
+  readonly eventType: string;
+  readonly eventName: string | undefined;
+  readonly version: string | undefined;
+  readonly sourceId: string | undefined;
+  readonly cardId: string | undefined;
+  /** The exact text that was signed; undefined where it must not be kept. */
+  readonly body: string | undefined;
+  readonly bodySha256: Buffer;
+  readonly signedAt: Instant;
+  readonly state: "received" | "ignored";
+}
+
+/** `conflict`: the event_id is stored already, with another content. */
+export type Recorded = "recorded" | "duplicate" | "conflict";
+
+/**
+ * Records events in one statement, which is one commit. Once it resolves, every entry is durable: its own
+ * row, or the row that was there before.
+ *
+ * @returns one result for each entry, in their order
+ */
+export async function recordEvents(
+  pool: Pool,
+  entries: readonly InboxEntry[],
+): Promise<Recorded[]> {
+  const firsts = firstOfEachId(entries);
+  const inserted = await insertNew(pool, firsts);
+  const known = await findDigests(pool, firsts, inserted);
+  return entries.map((entry) => {
+    const first = firsts.get(entry.eventId);
+    if (first === entry && inserted.has(entry.eventId)) return "recorded";
+    const digest = inserted.has(entry.eventId)
+      ? first?.bodySha256
+      : known.get(entry.eventId);
+    return digest?.equals(entry.bodySha256) === false
+      ? "conflict"
+      : "duplicate";
+  });
+}
+
+/** In the order of ids: two instances that insert the same ids in two orders would deadlock. */
+function firstOfEachId(
+  entries: readonly InboxEntry[],
+): ReadonlyMap<string, InboxEntry> {
+  const firsts = new Map<string, InboxEntry>();
+  for (const entry of entries)
+    if (!firsts.has(entry.eventId)) firsts.set(entry.eventId, entry);
+  return new Map([...firsts].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+async function insertNew(
+  pool: Pool,
+  entries: ReadonlyMap<string, InboxEntry>,
+): Promise<ReadonlySet<string>> {
+  const rows = [...entries.values()];
+  const result = await pool.query<{ event_id: string }>({
+    name: "record-events",
+    text: `
+      insert into webhook_events
+        (event_id, event_type, event_name, version, source_id, card_id, body, body_sha256, signed_at, state)
+      select *
+      from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+                  $8::bytea[], $9::timestamptz[], $10::text[])
+      on conflict (event_id) do nothing
+      returning event_id`,
+    values: [
+      rows.map((row) => row.eventId),
+      rows.map((row) => row.eventType),
+      rows.map((row) => row.eventName),
+      rows.map((row) => row.version),
+      rows.map((row) => row.sourceId),
+      rows.map((row) => row.cardId),
+      rows.map((row) => row.body),
+      rows.map((row) => row.bodySha256),
+      rows.map((row) => row.signedAt),
+      rows.map((row) => row.state),
+    ],
+  });
+  return new Set(result.rows.map((row) => row.event_id));
+}
+
+/** A statement of its own: the first one cannot see rows that another transaction committed meanwhile. */
+async function findDigests(
+  pool: Pool,
+  entries: ReadonlyMap<string, InboxEntry>,
+  inserted: ReadonlySet<string>,
+): Promise<ReadonlyMap<string, Buffer>> {
+  const ids = [...entries.keys()].filter((id) => !inserted.has(id));
+  return ids.length === 0 ? new Map() : findStoredDigests(pool, ids);
+}
+
+/** The digests of those events that are stored. */
+export async function findStoredDigests(
+  pool: Pool,
+  eventIds: readonly string[],
+): Promise<ReadonlyMap<string, Buffer>> {
+  const { rows } = await pool.query<{ event_id: string; body_sha256: Buffer }>({
+    name: "find-digests",
+    text: "select event_id, body_sha256 from webhook_events where event_id = any($1::text[])",
+    values: [eventIds],
+  });
+  return new Map(rows.map((row) => [row.event_id, row.body_sha256]));
+}
+
+/** An event that waits to be applied, locked until the transaction ends. */
+export interface WaitingEvent {
+  readonly eventId: string;
+  readonly body: string;
+  readonly signedAt: Instant;
+  readonly receivedAt: Instant;
+}
+
+/** Of these events those that still wait, locked in the order of their ids. */
+export async function lockWaitingEvents(
+  trx: Transaction,
+  eventIds: readonly string[],
+): Promise<WaitingEvent[]> {
+  const rows = await trx
+    .selectFrom("webhook_events")
+    .select(["event_id", "body", "signed_at", "received_at"])
+    .where("event_id", "=", sql<string>`any(${eventIds}::text[])`)
+    .where("state", "=", "received")
+    .orderBy("event_id")
+    .forUpdate()
+    .execute();
+  return rows.map((row) => ({
+    eventId: row.event_id,
+    body: row.body ?? "null",
+    signedAt: row.signed_at,
+    receivedAt: row.received_at,
+  }));
+}
+
+/** @param countAttempts false where `beginAttempts` has counted them before */
+export async function markProcessed(
+  trx: Transaction,
+  eventIds: readonly string[],
+  countAttempts: boolean,
+): Promise<void> {
+  await trx
+    .updateTable("webhook_events")
+    .set((eb) => ({
+      state: "processed",
+      processed_at: sql<Instant>`clock_timestamp()`,
+      attempts: eb("attempts", "+", countAttempts ? 1 : 0),
+      last_error: null,
+    }))
+    .where("event_id", "=", sql<string>`any(${eventIds}::text[])`)
+    .execute();
+}
+
+/**
+ * Counts an attempt before it is made and commits that, so that an event which kills the process is counted
+ * too. Gives up an event whose attempts are used up.
+ *
+ * @param leaseMs for so long nobody else looks for the event
+ * @returns the number of this attempt; undefined when there is none to make
+ */
+export async function beginAttempt(
+  db: Database,
+  eventId: string,
+  maxAttempts: number,
+  leaseMs: number,
+): Promise<number | undefined> {
+  const { rows } = await sql<{ state: EventState; attempts: number }>`
+    update webhook_events
+    set attempts = least(attempts + 1, ${maxAttempts}),
+        state = case when attempts < ${maxAttempts} then state else 'failed' end,
+        last_error = coalesce(last_error, 'the process ended while it worked on this event'),
+        hinted_at = ${fromNow(leaseMs)}
+    where event_id = ${eventId} and state = 'received'
+    returning state, attempts
+  `.execute(db);
+  const [row] = rows;
+  return row?.state === "received" ? row.attempts : undefined;
+}
+
+export interface FailedAttempt {
+  readonly eventId: string;
+  readonly error: string;
+  /** When the next attempt is due; undefined when there is none: the event is `failed`. */
+  readonly retryInMs: number | undefined;
+}
+
+export async function recordFailedAttempt(
+  db: Database,
+  { eventId, error, retryInMs }: FailedAttempt,
+): Promise<void> {
+  await db
+    .updateTable("webhook_events")
+    .set({
+      state: retryInMs === undefined ? "failed" : "received",
+      last_error: error,
+      hinted_at: fromNow(retryInMs ?? 0),
+    })
+    .where("event_id", "=", eventId)
+    .where("state", "=", "received")
+    .execute();
+}
+
+export interface StalledEvent {
+  readonly eventId: string;
+  readonly eventType: string;
+  /** It was hinted again before, and still nobody finished it. */
+  readonly wasHintedAgain: boolean;
+}
+
+/**
+ * Takes events that wait and that nobody will come for, oldest first. Marks them as hinted now, so that they
+ * are not taken again while that hint waits its turn. Rows that another instance takes, or that a worker has in
+ * hand, are passed over.
+ *
+ * @param graceMs an event that was hinted later than this ago is left to its hint
+ * @param placedBefore only events whose hint was placed before; undefined: however late
+ */
+export async function takeStalledEvents(
+  db: Database,
+  graceMs: number,
+  placedBefore: Date | undefined,
+  limit: number,
+): Promise<StalledEvent[]> {
+  const { rows } = await sql<{
+    event_id: string;
+    event_type: string;
+    was_hinted_again: boolean;
+  }>`
+    with stalled as (
+      select event_id, hinted_at is not null as was_hinted_again
+      from webhook_events
+      where state = 'received'
+        and coalesce(hinted_at, received_at) < least(
+          ${fromNow(-graceMs)},
+          ${placedBefore ?? null}::timestamptz
+        )
+      order by coalesce(hinted_at, received_at)
+      limit ${limit}
+      for update skip locked
+    )
+    update webhook_events as event
+    set hinted_at = now()
+    from stalled
+    where event.event_id = stalled.event_id
+    returning event.event_id, event.event_type, stalled.was_hinted_again
+  `.execute(db);
+  return rows.map((row) => ({
+    eventId: row.event_id,
+    eventType: row.event_type,
+    wasHintedAgain: row.was_hinted_again,
+  }));
+}
+
+/**
+ * How long the oldest event that waits has waited, in seconds; 0 when none waits. Looks at the thousand that
+ * were hinted first: a backlog may have millions, and the oldest of it is among them.
+ */
+export async function findOldestWaitingSeconds(db: Database): Promise<number> {
+  const { rows } = await sql<{ seconds: number }>`
+    select coalesce(extract(epoch from now() - min(received_at)), 0)::float8 as seconds
+    from (
+      select received_at
+      from webhook_events
+      where state = 'received'
+      order by coalesce(hinted_at, received_at)
+      limit 1000
+    ) waiting
+  `.execute(db);
+  return rows[0]?.seconds ?? 0;
+}
+
+function fromNow(ms: number) {
+  return sql<Instant>`now() + make_interval(secs => ${ms / 1000}::double precision)`;
+}
+
+/** The digest of one stored event, if it is stored. */
+export async function findStoredDigest(
+  trx: Transaction,
+  eventId: string,
+): Promise<Buffer | undefined> {
+  const row = await trx
+    .selectFrom("webhook_events")
+    .select("body_sha256")
+    .where("event_id", "=", eventId)
+    .executeTakeFirst();
+  return row?.body_sha256;
+}
+
+/** An operator applied the event by hand, whatever its state was. */
+export async function markReplayed(
+  trx: Transaction,
+  eventId: string,
+): Promise<void> {
+  await trx
+    .updateTable("webhook_events")
+    .set((eb) => ({
+      state: "processed",
+      processed_at: sql<Instant>`clock_timestamp()`,
+      attempts: eb("attempts", "+", 1),
+      last_error: null,
+      hinted_at: null,
+    }))
+    .where("event_id", "=", eventId)
+    .execute();
+}

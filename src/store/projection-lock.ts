@@ -1,0 +1,22 @@
+import { sql } from "kysely";
+import type { Transaction } from "./database.ts";
+
+/**
+ * Holds these cards and transactions for one writer until the transaction ends, whether their rows exist yet
+ * or not: a row lock cannot hold a card that is not there, and inserting a stub first would write it twice.
+ * Sorted by key in one statement, so that two writers never wait for each other in a circle.
+ */
+export async function lockProjection(
+  trx: Transaction,
+  cardIds: readonly string[],
+  transactionIds: readonly string[],
+): Promise<void> {
+  const names = [
+    ...cardIds.map((id) => `card ${id}`),
+    ...transactionIds.map((id) => `transaction ${id}`),
+  ];
+  await sql`
+    select pg_advisory_xact_lock(key)
+    from (select distinct hashtextextended(name, 0) as key from unnest(${names}::text[]) as name order by key) keys
+  `.execute(trx);
+}
