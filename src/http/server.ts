@@ -1,0 +1,83 @@
+import { createServer } from "node:http";
+import type { Server } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import { promisify } from "node:util";
+import type { Express } from "express";
+
+export interface ListeningServer {
+  readonly port: number;
+  /** Takes no new connections, lets the requests under way finish, and closes the idle connections. */
+  readonly close: () => Promise<void>;
+}
+
+/** @throws what kept it from listening, such as EADDRINUSE */
+export async function listen(
+  app: Express,
+  host: string,
+  port: number,
+): Promise<ListeningServer> {
+  const server = createServer(
+    {
+      // Generous for a sender far away, short enough that a slow one does not hold a connection for long.
+      headersTimeout: 10_000,
+      requestTimeout: 20_000,
+      connectionsCheckingInterval: 2_000,
+      // Longer than the idle time-outs of common load balancers (60 s), so that they close first.
+      keepAliveTimeout: 65_000,
+    },
+    app,
+  );
+  // An idle connection holds about 10 KB: what is beyond is closed at once.
+  server.maxConnections = 10_000;
+  server.on("clientError", answerClientError);
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, resolve);
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () => close(server),
+  };
+}
+
+/** A connection that is busy when the server closes becomes idle later, and would then be kept open. */
+const IDLE_SWEEP_MS = 50;
+
+async function close(server: Server): Promise<void> {
+  const closed = promisify(server.close.bind(server))();
+  const sweep = setInterval(() => {
+    server.closeIdleConnections();
+  }, IDLE_SWEEP_MS);
+  try {
+    await closed;
+  } finally {
+    clearInterval(sweep);
+  }
+}
+
+/** A request that Node cannot parse has no response object; the answer is still JSON. */
+function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === "ECONNRESET" || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const [status, code] = CLIENT_ERRORS[error.code ?? ""] ?? [
+    "400 Bad Request",
+    "bad_request",
+  ];
+  const body = JSON.stringify({
+    error: { code, message: "The request could not be read." },
+  });
+  socket.end(
+    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json; charset=utf-8\r\n` +
+      `Content-Length: ${String(Buffer.byteLength(body))}\r\n\r\n${body}`,
+  );
+}
+
+const CLIENT_ERRORS: Readonly<Record<string, readonly [string, string]>> = {
+  HPE_HEADER_OVERFLOW: [
+    "431 Request Header Fields Too Large",
+    "headers_too_large",
+  ],
+  ERR_HTTP_REQUEST_TIMEOUT: ["408 Request Timeout", "request_timeout"],
+};

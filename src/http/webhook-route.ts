@@ -1,0 +1,155 @@
+import type { Request, RequestHandler, Response } from "express";
+import { Router } from "express";
+import type { Metrics } from "../metrics.ts";
+import type { Receipt, WebhookReceiver } from "../receive-webhook.ts";
+import { allowAddresses } from "./allow-addresses.ts";
+import { answerError, answerUnavailable } from "./error-answer.ts";
+import { IN_FLIGHT_LIMITS, limitInFlight } from "./limit-in-flight.ts";
+import { readRawBody } from "./read-raw-body.ts";
+
+export interface WebhookRouteOptions {
+  readonly receive: WebhookReceiver["receive"];
+  /** IP addresses and CIDR ranges; undefined: everybody may try. */
+  readonly allowedAddresses: readonly string[] | undefined;
+  readonly metrics: Pick<Metrics, "answered">;
+  /** Told of every answer but 200, in one of a fixed few words. */
+  readonly onRefused: (outcome: string) => void;
+  /** Told why a delivery could not be stored. */
+  readonly onUnavailable: (error: unknown) => void;
+}
+
+/** `POST /webhooks/uqpay`: bytes and headers in, status and body out. Knows no rule of its own. */
+export function webhookRoute(options: WebhookRouteOptions): Router {
+  const { allowedAddresses } = options;
+  const guards = [
+    ...(allowedAddresses === undefined
+      ? []
+      : [allowAddresses(allowedAddresses)]),
+    limitInFlight(IN_FLIGHT_LIMITS),
+  ];
+  const router = Router();
+  router
+    .route("/webhooks/uqpay")
+    .post(
+      countAnswers(options),
+      ...guards,
+      ...readRawBody,
+      receiveDelivery(options),
+    )
+    .all(refuseMethod);
+  return router;
+}
+
+function receiveDelivery({
+  receive,
+  onUnavailable,
+}: WebhookRouteOptions): RequestHandler {
+  return async (request, response) => {
+    try {
+      const receipt = await receive({
+        rawBody: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
+        signature: readOnce(request, "x-wk-signature"),
+        timestamp: readOnce(request, "x-wk-timestamp"),
+      });
+      answer(response, receipt);
+    } catch (error) {
+      onUnavailable(error);
+      response.locals["outcome"] = "unavailable";
+      answerUnavailable(response);
+    }
+  };
+}
+
+/** Node joins a header that came twice with a comma, which is in neither of these two when they are right. */
+function readOnce(request: Request, name: string): string | undefined {
+  const value = request.headers[name];
+  if (typeof value !== "string" || !value.includes(","))
+    return value as string | undefined;
+  return request.headersDistinct[name]?.length === 1 ? value : undefined;
+}
+
+function answer(response: Response, receipt: Receipt): void {
+  response.locals["outcome"] = receipt.kind;
+  switch (receipt.kind) {
+    case "accepted":
+    case "duplicate":
+    case "ignored":
+      response.json({ status: receipt.kind, event_id: receipt.eventId });
+      return;
+    case "missing-signature":
+      answerError(
+        response,
+        401,
+        "missing_signature",
+        "Send x-wk-signature and x-wk-timestamp, each exactly once.",
+      );
+      return;
+    case "invalid-signature":
+      answerError(
+        response,
+        401,
+        "invalid_signature",
+        "The signature matches no configured secret.",
+      );
+      return;
+    case "stale-timestamp":
+      answerError(
+        response,
+        401,
+        "stale_timestamp",
+        "The signature is right, but x-wk-timestamp is outside the tolerance.",
+      );
+      return;
+    case "invalid-json":
+      answerError(
+        response,
+        400,
+        "invalid_json",
+        "The body is not JSON in UTF-8.",
+      );
+      return;
+    case "invalid-payload":
+      answerError(
+        response,
+        422,
+        "invalid_payload",
+        "The event is not what it should be.",
+        receipt.issues,
+      );
+  }
+}
+
+/** What refused a request before it had a receipt. */
+const OUTCOME_BY_STATUS: Readonly<Record<number, string>> = {
+  413: "payload-too-large",
+  415: "unsupported-media-type",
+  503: "unavailable",
+};
+
+/** Counts every answer, and tells of those that were refused. */
+function countAnswers({
+  metrics,
+  onRefused,
+}: WebhookRouteOptions): RequestHandler {
+  return (_request, response, next) => {
+    const startedAt = performance.now();
+    response.on("finish", () => {
+      const known = response.locals["outcome"] as string | undefined;
+      const outcome =
+        known ?? OUTCOME_BY_STATUS[response.statusCode] ?? "bad-request";
+      metrics.answered(outcome, (performance.now() - startedAt) / 1000);
+      if (response.statusCode !== 200) onRefused(outcome);
+    });
+    next();
+  };
+}
+
+const refuseMethod: RequestHandler = (_request, response) => {
+  response.set("Allow", "POST");
+  answerError(
+    response,
+    405,
+    "method_not_allowed",
+    "Only POST is possible here.",
+  );
+};

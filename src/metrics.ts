@@ -1,0 +1,151 @@
+import {
+  Counter,
+  Gauge,
+  Histogram,
+  Registry,
+  collectDefaultMetrics,
+} from "prom-client";
+
+export interface MetricsSources {
+  /** How long the oldest event that is not applied yet has waited, in seconds. */
+  readonly oldestWaitingSeconds: () => Promise<number>;
+  /** Open quarantine entries by reason. */
+  readonly openQuarantine: () => Promise<ReadonlyMap<string, number>>;
+}
+
+export interface Metrics {
+  /** A webhook request was answered. `outcome` is one of a fixed few words; never text from outside. */
+  readonly answered: (outcome: string, seconds: number) => void;
+  /** An event was applied, so long after it was stored. */
+  readonly reconciled: (kind: string, lagSeconds: number) => void;
+  readonly failedAttempt: (isFinal: boolean) => void;
+  /** A decline whose text is in none of the known categories. */
+  readonly unknownDecline: () => void;
+  readonly hintFailed: () => void;
+  readonly requeued: (how: "requeued" | "reconciled", count: number) => void;
+  /** Prometheus' text format. */
+  readonly expose: () => Promise<{
+    readonly contentType: string;
+    readonly text: string;
+  }>;
+}
+
+/** Answers take about a millisecond, and UQPAY gives up after seconds. */
+const ACK_BUCKETS = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
+];
+const LAG_BUCKETS = [
+  0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300,
+];
+
+export function createMetrics(sources: MetricsSources): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const requests = new Counter({
+    name: "uqpay_webhook_requests_total",
+    help: "Webhook requests by how they were answered.",
+    labelNames: ["outcome"],
+    registers: [registry],
+  });
+  const acknowledgement = new Histogram({
+    name: "uqpay_webhook_ack_seconds",
+    help: "From the request's headers to the answer.",
+    buckets: ACK_BUCKETS,
+    registers: [registry],
+  });
+  const events = new Counter({
+    name: "uqpay_events_reconciled_total",
+    help: "Events that were applied to the projection, by kind.",
+    labelNames: ["kind"],
+    registers: [registry],
+  });
+  const lag = new Histogram({
+    name: "uqpay_event_lag_seconds",
+    help: "From an event's commit in the inbox to the commit of its effect.",
+    buckets: LAG_BUCKETS,
+    registers: [registry],
+  });
+  const failures = new Counter({
+    name: "uqpay_event_failures_total",
+    help: "Attempts to apply an event that failed; final: the event is given up.",
+    labelNames: ["final"],
+    registers: [registry],
+  });
+  const unknownDeclines = new Counter({
+    name: "uqpay_unknown_declines_total",
+    help: "Declines whose text is in none of the known categories.",
+    registers: [registry],
+  });
+  const hintFailures = new Counter({
+    name: "uqpay_hint_failures_total",
+    help: "Hints that the queue did not take; the events are found by the sweep.",
+    registers: [registry],
+  });
+  const requeued = new Counter({
+    name: "uqpay_stalled_events_total",
+    help: "Events that nobody had finished: hinted again, or applied on the spot.",
+    labelNames: ["how"],
+    registers: [registry],
+  });
+  new Gauge({
+    name: "uqpay_oldest_unprocessed_seconds",
+    help: "How long the oldest event that is not applied yet has waited. Alert on this one.",
+    registers: [registry],
+    async collect() {
+      this.set(await sources.oldestWaitingSeconds().catch(() => NaN));
+    },
+  });
+  new Gauge({
+    name: "uqpay_quarantined_events",
+    help: "Quarantined deliveries that nobody has dealt with, by reason.",
+    labelNames: ["reason"],
+    registers: [registry],
+    async collect() {
+      this.reset();
+      const counts = await sources
+        .openQuarantine()
+        .catch(() => new Map<string, number>());
+      for (const [reason, count] of counts) this.set({ reason }, count);
+    },
+  });
+
+  return {
+    answered: (outcome, seconds) => {
+      childOf(requests, "outcome", outcome).inc();
+      acknowledgement.observe(seconds);
+    },
+    reconciled: (kind, lagSeconds) => {
+      childOf(events, "kind", kind).inc();
+      lag.observe(lagSeconds);
+    },
+    failedAttempt: (isFinal) => {
+      childOf(failures, "final", String(isFinal)).inc();
+    },
+    unknownDecline: () => {
+      unknownDeclines.inc();
+    },
+    hintFailed: () => {
+      hintFailures.inc();
+    },
+    requeued: (how, count) => {
+      if (count > 0) childOf(requeued, "how", how).inc(count);
+    },
+    expose: async () => ({
+      contentType: registry.contentType,
+      text: await registry.metrics(),
+    }),
+  };
+}
+
+type Child = ReturnType<Counter["labels"]>;
+const children = new WeakMap<Counter, Map<string, Child>>();
+
+/** Looking a labelled child up costs more than counting: each is resolved once. */
+function childOf(counter: Counter, label: string, value: string): Child {
+  const known = children.get(counter) ?? new Map<string, Child>();
+  children.set(counter, known);
+  let child = known.get(value);
+  if (child === undefined)
+    known.set(value, (child = counter.labels({ [label]: value })));
+  return child;
+}

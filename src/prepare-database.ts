@@ -1,0 +1,76 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { migrate } from "../db/migrate.ts";
+import type { Logger } from "./logger.ts";
+import type { QueueConnection } from "./queue/queue-connection.ts";
+import { migrateQueue } from "./queue/queue-connection.ts";
+import { createDatabase, createPool } from "./store/database.ts";
+import { describeError } from "./store/errors.ts";
+
+/** As long as a database needs that is started together with this service. */
+const CONNECT_PATIENCE_MS = 30_000;
+const CONNECT_PAUSE_MS = 500;
+/** A migration may rewrite a large table. */
+const MIGRATION_TIMEOUT_MS = 30 * 60_000;
+
+/**
+ * Waits for the database and brings its schema, and the queue's, up to date.
+ *
+ * @throws when a migration fails or the database does not come: the service must not start on an unknown schema
+ */
+export async function prepareDatabase(
+  databaseUrl: string,
+  connection: QueueConnection,
+  log: Logger,
+): Promise<void> {
+  const pool = createPool({
+    url: databaseUrl,
+    maxConnections: 1,
+    queryTimeoutMs: MIGRATION_TIMEOUT_MS,
+    applicationName: "uqpay-card-sync migrations",
+    onError: (error) => {
+      log.error({ error: describeError(error) }, "database connection lost");
+    },
+  });
+  const db = createDatabase(pool);
+  try {
+    await waitUntilReachable(() => pool.query("select 1"), log);
+    const applied = await migrate(db);
+    await migrateQueue(connection);
+    if (applied.length > 0) log.info({ applied }, "database migrated");
+  } finally {
+    await db.destroy();
+  }
+}
+
+async function waitUntilReachable(
+  ask: () => Promise<unknown>,
+  log: Logger,
+): Promise<void> {
+  const deadline = Date.now() + CONNECT_PATIENCE_MS;
+  let hasWarned = false;
+  for (;;) {
+    try {
+      await ask();
+      return;
+    } catch (error) {
+      if (!isNotThereYet(error) || Date.now() > deadline) throw error;
+      if (!hasWarned)
+        log.warn({ error: describeError(error) }, "waiting for the database");
+      hasWarned = true;
+      await sleep(CONNECT_PAUSE_MS);
+    }
+  }
+}
+
+/** Refused, not resolvable or starting up (SQLSTATE 57P03); a wrong password will not get better. */
+function isNotThereYet(error: unknown): boolean {
+  const code =
+    error instanceof Error && "code" in error ? String(error.code) : "";
+  return [
+    "ECONNREFUSED",
+    "ENOTFOUND",
+    "EAI_AGAIN",
+    "ECONNRESET",
+    "57P03",
+  ].includes(code);
+}

@@ -1,0 +1,303 @@
+import type { Pool } from "pg";
+import { findPendingMigrations } from "../db/migrate.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import { noCheckpoint } from "./checkpoint.ts";
+import type { Config } from "./config.ts";
+import { adminRoutes } from "./http/admin-routes.ts";
+import { createApp } from "./http/app.ts";
+import { healthRoutes } from "./http/health-routes.ts";
+import { metricsRoute } from "./http/metrics-route.ts";
+import type { ListeningServer } from "./http/server.ts";
+import { listen } from "./http/server.ts";
+import { webhookRoute } from "./http/webhook-route.ts";
+import type { Logger } from "./logger.ts";
+import type { Metrics } from "./metrics.ts";
+import { createMetrics } from "./metrics.ts";
+import type { EventQueue } from "./queue/event-queue.ts";
+import { createEventQueue } from "./queue/event-queue.ts";
+import type { QueueConnection } from "./queue/queue-connection.ts";
+import { createRateLimitedLog } from "./rate-limited-log.ts";
+import type { NewEvent } from "./receive-webhook.ts";
+import { createWebhookReceiver } from "./receive-webhook.ts";
+import type { Database, EventState } from "./store/database.ts";
+import { EVENT_STATES, createDatabase, createPool } from "./store/database.ts";
+import { describeError, isDataFault } from "./store/errors.ts";
+import { listEvents, listQuarantine } from "./store/event-records.ts";
+import {
+  findOldestWaitingSeconds,
+  findStoredDigests,
+  recordEvents,
+} from "./store/inbox.ts";
+import { countOpenQuarantine, quarantine } from "./store/quarantine.ts";
+import { startWorker } from "./worker.ts";
+
+export interface Service {
+  /** Where the webhook endpoint listens; the port that the system chose where 0 was configured. */
+  readonly port: number;
+  /** The port of `/metrics`, which is `port` unless OPS_PORT is set. */
+  readonly opsPort: number;
+  /** Finishes what was begun, in the order in which it flows through the service. */
+  readonly stop: () => Promise<void>;
+}
+
+/** A statement of the receiver takes about a millisecond; UQPAY's own patience is a matter of seconds. */
+const RECEIVE_QUERY_TIMEOUT_MS = 5_000;
+
+/** Builds everything and starts the roles. The database must be migrated. */
+export async function startService(
+  config: Config,
+  databaseUrl: string,
+  log: Logger,
+  checkpoint: Checkpoint = noCheckpoint,
+): Promise<Service> {
+  const connection = queueConnection(config, databaseUrl);
+  const onPoolError = reporter(log, "database connection lost");
+  const pool = createPool({
+    url: databaseUrl,
+    maxConnections: config.postgres.maxConnections,
+    queryTimeoutMs: RECEIVE_QUERY_TIMEOUT_MS,
+    applicationName: "uqpay-card-sync receiver",
+    onError: onPoolError,
+  });
+  const db = createDatabase(pool);
+  const metrics = createMetrics({
+    oldestWaitingSeconds: () => findOldestWaitingSeconds(db),
+    openQuarantine: () => countOpenQuarantine(db),
+  });
+  const queue = createEventQueue(connection, { log });
+  const receiver = createReceiver({
+    config,
+    pool,
+    queue,
+    metrics,
+    log,
+    checkpoint,
+  });
+  const worker =
+    config.role === "api"
+      ? undefined
+      : startWorker({
+          config,
+          databaseUrl,
+          connection,
+          queue,
+          metrics,
+          log,
+          onPoolError,
+          checkpoint,
+        });
+
+  let isStopping = false;
+  const checks = {
+    postgres: async () => {
+      await pool.query("select 1");
+    },
+    queue: () => queue.ping(),
+    migrations: () => refuseUnlessMigrated(db),
+  };
+  const onUnavailable = reporter(log, "delivery not stored");
+  const health = healthRoutes(checks, () => isStopping);
+  const webhook = webhookRoute({
+    receive: receiver.receive,
+    allowedAddresses: config.http.allowedAddresses,
+    metrics,
+    onRefused: createRefusalReporter(log),
+    onUnavailable,
+  });
+  const ops = [metricsRoute(metrics), ...adminRoutesOf(config, db)];
+  const hasOpsPort = config.http.opsPort !== undefined;
+  const publicRoutes = [
+    ...(config.role === "worker" ? [] : [webhook]),
+    health,
+    ...(hasOpsPort ? [] : ops),
+  ];
+
+  const servers: ListeningServer[] = [];
+  const stop = async () => {
+    isStopping = true;
+    await Promise.all(servers.map((server) => server.close()));
+    await receiver.drain();
+    await worker?.stop();
+    await queue.close();
+    await db.destroy();
+  };
+
+  try {
+    const { host, port, opsPort } = config.http;
+    const server = await listen(
+      createApp(publicRoutes, onUnavailable, config.http.trustedProxies),
+      host,
+      port,
+    );
+    servers.push(server);
+    if (opsPort === undefined)
+      return { port: server.port, opsPort: server.port, stop };
+    const opsServer = await listen(
+      createApp([...ops, health], onUnavailable, undefined),
+      host,
+      opsPort,
+    );
+    servers.push(opsServer);
+    return { port: server.port, opsPort: opsServer.port, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+export function queueConnection(
+  config: Config,
+  databaseUrl: string,
+): QueueConnection {
+  const { redisUrl, prefix } = config.queue;
+  return redisUrl === undefined
+    ? { kind: "postgres", url: databaseUrl }
+    : { kind: "redis", url: redisUrl, prefix };
+}
+
+interface ReceiverParts {
+  readonly config: Config;
+  readonly pool: Pool;
+  readonly queue: EventQueue;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  readonly checkpoint: Checkpoint;
+}
+
+function createReceiver({
+  config,
+  pool,
+  queue,
+  metrics,
+  log,
+  checkpoint,
+}: ReceiverParts) {
+  const db = createDatabase(pool);
+  return createWebhookReceiver({
+    rules: config.webhook,
+    nowMs: Date.now,
+    record: async (entries) => {
+      const startedAt = performance.now();
+      const results = await recordEvents(pool, entries);
+      log.info(
+        {
+          recorded: results.filter((result) => result === "recorded").length,
+          duplicates: results.filter((result) => result === "duplicate").length,
+          conflicts: results.filter((result) => result === "conflict").length,
+          durationMs: Math.round(performance.now() - startedAt),
+        },
+        "events recorded",
+      );
+      checkpoint(
+        "recorded",
+        entries.map(({ eventId }) => eventId),
+      );
+      return results;
+    },
+    quarantine: async (entries) => {
+      await quarantine(db, entries);
+      log.warn(
+        {
+          reasons: [...new Set(entries.map(({ reason }) => reason))],
+          count: entries.length,
+        },
+        "deliveries quarantined",
+      );
+    },
+    findDigest: async (eventId) =>
+      (await findStoredDigests(pool, [eventId])).get(eventId),
+    onRecorded: (events) => {
+      // The answers are written in this turn of the event loop, the hint is placed in the next one.
+      setImmediate(() => {
+        const eventIds = events.map(({ eventId }) => eventId);
+        checkpoint("answered", eventIds);
+        hint(queue, eventIds, nameOfHint(events), metrics);
+      });
+    },
+    isItemFault: isDataFault,
+  });
+}
+
+const ADMIN_ROWS = 100;
+
+function adminRoutesOf(config: Config, db: Database) {
+  const { adminToken } = config.http;
+  if (adminToken === undefined) return [];
+  return [
+    adminRoutes(adminToken, {
+      events: ({ state, cardId }) =>
+        listEvents(
+          db,
+          { state: knownState(state), cardId },
+          ADMIN_ROWS,
+          "newest",
+        ),
+      quarantine: async () =>
+        (await listQuarantine(db, {}, ADMIN_ROWS, "newest")).map(
+          ({
+            id,
+            reason,
+            eventId,
+            eventType,
+            issues,
+            deliveries,
+            receivedAt,
+          }) => ({
+            id,
+            reason,
+            eventId,
+            eventType,
+            issues,
+            deliveries,
+            receivedAt,
+          }),
+        ),
+    }),
+  ];
+}
+
+function knownState(text: string | undefined): EventState | undefined {
+  return EVENT_STATES.find((state) => state === text);
+}
+
+/** A hint that does not arrive is only counted: the sweep finds its events. */
+function hint(
+  queue: EventQueue,
+  eventIds: readonly string[],
+  name: string,
+  metrics: Metrics,
+): void {
+  queue.enqueue({ eventIds, name }).catch(() => {
+    metrics.hintFailed();
+  });
+}
+
+/** For the eye of an operator who looks at the queue. */
+function nameOfHint(events: readonly NewEvent[]): string {
+  const [first] = events;
+  return events.length === 1 && first ? first.eventType : "events";
+}
+
+async function refuseUnlessMigrated(db: Database): Promise<void> {
+  const pending = await findPendingMigrations(db);
+  if (pending.length > 0) throw new Error("the database lacks migrations");
+}
+
+function createRefusalReporter(log: Logger): (outcome: string) => void {
+  const limited = createRateLimitedLog(Date.now);
+  return (outcome) => {
+    limited((suppressed) => {
+      log.warn({ outcome, suppressed }, "delivery refused");
+    });
+  };
+}
+
+/** While a database is down, everything fails at once: a few lines say it as well as thousands. */
+function reporter(log: Logger, message: string): (error: unknown) => void {
+  const limited = createRateLimitedLog(Date.now);
+  return (error) => {
+    limited((suppressed) => {
+      log.error({ error: describeError(error), suppressed }, message);
+    });
+  };
+}

@@ -1,0 +1,213 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { createBatcher } from "./batcher.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import type { Config } from "./config.ts";
+import type { CardEvent } from "./domain/card-event.ts";
+import { judgeDecline } from "./domain/mcc-decline.ts";
+import type { Logger } from "./logger.ts";
+import type { Metrics } from "./metrics.ts";
+import type { Periodic } from "./periodic.ts";
+import { startPeriodic } from "./periodic.ts";
+import { pruneBodies, retentionLimit } from "./prune-bodies.ts";
+import type { EventQueue } from "./queue/event-queue.ts";
+import { createEventWorker } from "./queue/event-worker.ts";
+import type { QueueConnection } from "./queue/queue-connection.ts";
+import type { Reconciliation } from "./reconcile-events.ts";
+import { reconcileEvents } from "./reconcile-events.ts";
+import { requeueStalled } from "./requeue-stalled.ts";
+import type { Database } from "./store/database.ts";
+import { createDatabase, createPool } from "./store/database.ts";
+import { describeError } from "./store/errors.ts";
+import { takeStalledEvents } from "./store/inbox.ts";
+import { dropOldBodies, dropResolvedBodies } from "./store/retention.ts";
+
+export interface WorkerOptions {
+  readonly config: Config;
+  readonly databaseUrl: string;
+  readonly connection: QueueConnection;
+  readonly queue: EventQueue;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  readonly onPoolError: (error: unknown) => void;
+  readonly checkpoint: Checkpoint;
+}
+
+/** The role `worker`: takes hints from the queue, and looks for events that have lost theirs. */
+export interface Worker {
+  readonly stop: () => Promise<void>;
+}
+
+/** A transaction over 200 events takes about 10 ms; one that waits for another's locks a few times that. */
+const RECONCILE_QUERY_TIMEOUT_MS = 30_000;
+const MAX_RETRY_DELAY_MS = 60_000;
+/** Longer than a hint takes to be placed: an event that young has not lost its hint. */
+const STALLED_GRACE_MS = 3_000;
+/** How many jobs may share a transaction; each brings up to 200 events. */
+const MAX_JOBS_TOGETHER = 8;
+
+export function startWorker(options: WorkerOptions): Worker {
+  const { config, connection, queue, metrics, log, checkpoint } = options;
+  const pool = createPool({
+    url: options.databaseUrl,
+    maxConnections: config.postgres.maxConnections,
+    queryTimeoutMs: RECONCILE_QUERY_TIMEOUT_MS,
+    applicationName: "uqpay-card-sync worker",
+    onError: options.onPoolError,
+  });
+  const db = createDatabase(pool);
+
+  const reconcile = async (
+    eventIds: readonly string[],
+    oneByOne: boolean,
+  ): Promise<void> => {
+    const startedAt = performance.now();
+    const retry = {
+      maxAttempts: config.queue.maxAttempts,
+      firstDelayMs: config.queue.firstRetryDelayMs,
+      maxDelayMs: MAX_RETRY_DELAY_MS,
+    };
+    const outcome = await reconcileEvents(
+      eventIds,
+      { db, retry, random: Math.random, checkpoint },
+      oneByOne,
+    );
+    report(outcome, Math.round(performance.now() - startedAt), metrics, log);
+    retryLater(outcome, queue, metrics);
+  };
+
+  const together = createBatcher({
+    flush: async (jobs: readonly (readonly string[])[]) => {
+      await reconcile(jobs.flat(), false);
+      return jobs.map(() => undefined);
+    },
+    maxBatch: MAX_JOBS_TOGETHER,
+    maxWaiting: Infinity, // never more than the worker's concurrency
+    isItemFault: () => false, // `reconcileEvents` looks for the event at fault itself
+  });
+
+  const worker = createEventWorker(
+    connection,
+    ({ eventIds, oneByOne }) =>
+      oneByOne ? reconcile(eventIds, true) : together.add(eventIds),
+    { concurrency: config.queue.concurrency, log },
+  );
+
+  const sweep = startPeriodic(config.queue.requeuePeriodMs, async (signal) => {
+    try {
+      const counts = await requeueStalled({
+        signal,
+        oldestWaitingAt: () => queue.oldestWaitingAt(),
+        takeStalled: (placedBefore, limit) =>
+          takeStalledEvents(db, STALLED_GRACE_MS, placedBefore, limit),
+        enqueue: (events, oneByOne) =>
+          queue.enqueue({
+            eventIds: events.map(({ eventId }) => eventId),
+            name: "stalled",
+            oneByOne,
+          }),
+        reconcile,
+      });
+      metrics.requeued("requeued", counts.requeued);
+      metrics.requeued("reconciled", counts.reconciled);
+      if (counts.requeued + counts.reconciled > 0)
+        log.warn(counts, "stalled events found");
+    } catch (error) {
+      // The database is away: nothing can be found, and the next sweep looks again.
+      log.error(
+        { error: describeError(error) },
+        "search for stalled events failed",
+      );
+    }
+  });
+
+  const retention = startRetention(config, db, log);
+
+  return {
+    stop: async () => {
+      await worker.close();
+      await sweep.stop();
+      await retention?.stop();
+      await db.destroy();
+    },
+  };
+}
+
+const RETENTION_PERIOD_MS = 60 * 60_000;
+const RETENTION_PAUSE_MS = 250;
+
+function startRetention(
+  config: Config,
+  db: Database,
+  log: Logger,
+): Periodic | undefined {
+  const { retentionDays } = config;
+  if (retentionDays === undefined) return undefined;
+  return startPeriodic(RETENTION_PERIOD_MS, async (signal) => {
+    try {
+      const counts = await pruneBodies(
+        retentionLimit(retentionDays, Date.now()),
+        {
+          dropOldBodies: (before, limit) => dropOldBodies(db, before, limit),
+          dropResolvedBodies: (before, limit) =>
+            dropResolvedBodies(db, before, limit),
+          signal,
+          pause: () => sleep(RETENTION_PAUSE_MS),
+        },
+      );
+      log.info(counts, "old bodies dropped");
+    } catch (error) {
+      log.error({ error: describeError(error) }, "retention failed");
+    }
+  });
+}
+
+/** One job for each event that failed; if the queue does not take it, the sweep finds the event when it is due. */
+function retryLater(
+  { failed }: Reconciliation,
+  queue: EventQueue,
+  metrics: Metrics,
+): void {
+  for (const { eventId, retryInMs } of failed) {
+    if (retryInMs === undefined) continue;
+    queue
+      .enqueue({
+        eventIds: [eventId],
+        name: "retry",
+        oneByOne: true,
+        delayMs: retryInMs,
+      })
+      .catch(() => {
+        metrics.hintFailed();
+      });
+  }
+}
+
+function report(
+  outcome: Reconciliation,
+  durationMs: number,
+  metrics: Metrics,
+  log: Logger,
+): void {
+  const nowMs = Date.now();
+  for (const { event, receivedAt } of outcome.reconciled) {
+    metrics.reconciled(
+      event.kind,
+      Math.max(0, nowMs - Date.parse(receivedAt)) / 1000,
+    );
+    if (isUnknownDecline(event)) metrics.unknownDecline();
+  }
+  for (const { eventId, error, retryInMs } of outcome.failed) {
+    metrics.failedAttempt(retryInMs === undefined);
+    if (retryInMs === undefined)
+      log.error({ eventId, error }, "event given up");
+    else log.warn({ eventId, error, retryInMs }, "event failed");
+  }
+  const count = outcome.reconciled.length;
+  if (count > 0) log.info({ count, durationMs }, "events reconciled");
+}
+
+function isUnknownDecline(event: CardEvent): boolean {
+  if (event.kind !== "authorization-reported") return false;
+  const { transactionStatus, description } = event.fields;
+  return judgeDecline(transactionStatus, description).category === "other";
+}
