@@ -12,6 +12,8 @@ export interface BatcherOptions<Item, Result> {
   readonly maxBatch: number;
   /** How many may wait while a flush is under way; beyond it `add` refuses. */
   readonly maxWaiting: number;
+  /** When the first in the queue has waited for so long, `add` refuses, too: a count says little when flushes are slow. */
+  readonly maxWaitMs?: number;
   /** Whether a failed batch is worth trying item by item: the fault may be in one of them. */
   readonly isItemFault: (error: unknown) => boolean;
 }
@@ -25,6 +27,7 @@ export interface Batcher<Item, Result> {
 
 interface Waiting<Item, Result> {
   readonly item: Item;
+  readonly since: number;
   readonly resolve: (result: Result) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -38,12 +41,16 @@ export function createBatcher<Item, Result>(
 ): Batcher<Item, Result> {
   let waiting: Waiting<Item, Result>[] = [];
   let running: Promise<void> | undefined;
+  const maxWaitMs = options.maxWaitMs ?? Infinity;
 
   const add = (item: Item): Promise<Result> => {
-    if (waiting.length >= options.maxWaiting)
+    const since = performance.now();
+    const longest = since - (waiting[0]?.since ?? since);
+    if (waiting.length >= options.maxWaiting || longest > maxWaitMs) {
       return Promise.reject(new OverloadedError());
+    }
     return new Promise((resolve, reject) => {
-      waiting.push({ item, resolve, reject });
+      waiting.push({ item, since, resolve, reject });
       running ??= run();
     });
   };

@@ -117,7 +117,7 @@ const schema = z.object({
     .min(1)
     .max(86_400)
     .default(300),
-  WORKER_CONCURRENCY: z.coerce.number().int().min(1).max(64).default(2),
+  WORKER_CONCURRENCY: z.coerce.number().int().min(1).max(64).default(16),
   EVENT_MAX_ATTEMPTS: z.coerce.number().int().min(1).max(100).default(8),
   EVENT_RETRY_DELAY_MS: z.coerce
     .number()
@@ -170,10 +170,7 @@ export function loadConfig(
   const set = Object.entries(environment).filter(
     ([, value]) => value !== undefined && value.trim() !== "",
   );
-  const { variables, faults } = resolveFiles(
-    Object.fromEntries(set) as Environment,
-    readFile,
-  );
+  const { variables, faults } = resolveFiles(Object.fromEntries(set), readFile);
   const parsed = schema.safeParse(variables);
   if (variables["NODE_ENV"] === "production")
     faults.push(...faultsInProduction(variables));

@@ -60,8 +60,10 @@ export interface WebhookReceiver {
  * first of its members.
  */
 const MAX_BATCH = 200;
-/** About a tenth of a second of full load: a fast refusal that UQPAY retries beats a queue that grows. */
+/** A fast refusal that UQPAY retries beats a queue that grows; so much is a tenth of a second on a fast machine. */
 const MAX_WAITING = 2_000;
+/** On a slow one the count is no bound: nobody waits behind a queue that has stood for longer. */
+const MAX_WAIT_MS = 1_000;
 
 /** 1. Verify, decode, record: from a delivery to a receipt. */
 export function createWebhookReceiver(
@@ -71,6 +73,7 @@ export function createWebhookReceiver(
     flush: (entries: readonly InboxEntry[]) => recordAndTell(entries, options),
     maxBatch: MAX_BATCH,
     maxWaiting: MAX_WAITING,
+    maxWaitMs: MAX_WAIT_MS,
     isItemFault: options.isItemFault,
   });
   const quarantine = createBatcher({
@@ -80,6 +83,7 @@ export function createWebhookReceiver(
     },
     maxBatch: MAX_BATCH,
     maxWaiting: MAX_WAITING,
+    maxWaitMs: MAX_WAIT_MS,
     isItemFault: options.isItemFault,
   });
   return {

@@ -15,6 +15,8 @@ import type { Database, Transaction } from "./store/database.ts";
 import type { EventRecord } from "./store/event-records.ts";
 import {
   findAppliedEvents,
+  findAppliedEventsAbout,
+  findAppliedEventsReceivedAt,
   findEvents,
   pageCardIds,
 } from "./store/event-records.ts";
@@ -121,26 +123,62 @@ async function recompute(
   const storedCards = await findCards(trx, cardIds);
   const storedAuthorizations = await findAuthorizations(trx, transactionIds);
 
-  // A transaction may have been told of under another card's id, too.
-  const others = await findEvents(
+  const others = await findEventsOfOtherCards(
     trx,
-    eventIdsOutside(storedAuthorizations, records),
+    transactionIds,
+    storedAuthorizations,
+    records,
   );
   const withoutBody = new Set(
     [...records, ...others]
       .filter(({ body }) => body === null)
       .map(({ eventId }) => eventId),
   );
-  const cards = foldCards(storedCards, events, withoutBody);
+  const cards = foldCards(storedCards, records, events);
   const authorizations = foldAuthorizations(
     storedAuthorizations,
-    [...events, ...decodeAll(others)].filter(isAuthorization),
+    [...events, ...decodeAll(others)]
+      .filter(isAuthorization)
+      .filter(({ transactionId }) => transactionIds.includes(transactionId)),
     withoutBody,
   );
   return {
     stored: await readProjection(trx, cardIds, transactionIds),
     recomputed: { cards, authorizations, rows: toRows(cards, authorizations) },
   };
+}
+
+/**
+ * A transaction may have been told of under another card's id, too. Its row names the events that still hold a field
+ * of it and the time of the first one; where the row is gone, only the bodies can tell.
+ */
+async function findEventsOfOtherCards(
+  trx: Transaction,
+  transactionIds: readonly string[],
+  stored: readonly Authorization[],
+  records: readonly EventRecord[],
+): Promise<EventRecord[]> {
+  const own = new Set(records.map(({ eventId }) => eventId));
+  const firstTimes = new Set(records.map(({ receivedAt }) => receivedAt));
+  const known = new Set(stored.map(({ transactionId }) => transactionId));
+
+  const holders = stored
+    .flatMap(({ registers }) => Object.values(registers))
+    .map(({ clock }) => clock.eventId)
+    .filter((eventId) => !own.has(eventId));
+  const firsts = stored
+    .map(({ receivedAt }) => receivedAt)
+    .filter((time) => !firstTimes.has(time));
+  const gone = transactionIds.filter((id) => !known.has(id));
+
+  const found = [
+    ...(holders.length > 0 ? await findEvents(trx, [...new Set(holders)]) : []),
+    ...(firsts.length > 0
+      ? await findAppliedEventsReceivedAt(trx, firsts)
+      : []),
+    ...(gone.length > 0 ? await findAppliedEventsAbout(trx, gone) : []),
+  ];
+  return found.filter(({ eventId }) => !own.has(eventId));
 }
 
 function decodeAll(records: readonly EventRecord[]): CardEvent[] {
@@ -155,28 +193,26 @@ function isAuthorization(event: CardEvent): event is AuthorizationReported {
   return event.kind === "authorization-reported";
 }
 
-function eventIdsOutside(
-  stored: readonly Authorization[],
-  records: readonly EventRecord[],
-): string[] {
-  const inside = new Set(records.map(({ eventId }) => eventId));
-  const named = stored.flatMap(({ registers }) => Object.values(registers));
-  return [...new Set(named.map(({ clock }) => clock.eventId))].filter(
-    (id) => !inside.has(id),
-  );
-}
-
+/**
+ * Where a body is gone, the fold begins with what the row has of it: the registers that it set, and the earliest
+ * times, which name no event.
+ */
 function foldCards(
   stored: readonly Card[],
+  records: readonly EventRecord[],
   events: readonly CardEvent[],
-  withoutBody: ReadonlySet<string>,
 ): ReadonlyMap<string, Card> {
-  const cards = new Map<string, Card>();
-  for (const card of stored) {
-    const registers = registersSetBy(withoutBody, card.registers);
-    if (Object.keys(registers).length > 0)
-      cards.set(card.cardId, { ...card, registers });
-  }
+  const dropped = records.filter(({ body }) => body === null);
+  const droppedIds = new Set(dropped.map(({ eventId }) => eventId));
+  const droppedCards = new Set(dropped.map(({ cardId }) => cardId));
+  const cards = new Map<string, Card>(
+    stored
+      .filter(({ cardId }) => droppedCards.has(cardId))
+      .map((card) => [
+        card.cardId,
+        { ...card, registers: registersSetBy(droppedIds, card.registers) },
+      ]),
+  );
   for (const event of events)
     cards.set(event.cardId, applyToCard(cards.get(event.cardId), event));
   return cards;
@@ -188,9 +224,9 @@ function foldAuthorizations(
   withoutBody: ReadonlySet<string>,
 ): ReadonlyMap<string, Authorization> {
   const authorizations = new Map<string, Authorization>();
-  for (const one of stored) {
-    const registers = registersSetBy(withoutBody, one.registers);
-    if (Object.keys(registers).length > 0) {
+  if (withoutBody.size > 0) {
+    for (const one of stored) {
+      const registers = registersSetBy(withoutBody, one.registers);
       authorizations.set(one.transactionId, { ...one, registers });
     }
   }
@@ -215,14 +251,26 @@ function registersSetBy<Fields extends object>(
   ) as Registers<Fields>;
 }
 
+/** What no event explains has no row. */
 function toRows(
   cards: ReadonlyMap<string, Card>,
   authorizations: ReadonlyMap<string, Authorization>,
 ): ProjectionRows {
+  const explained = <
+    Value extends { readonly registers: { readonly lastEvent?: unknown } },
+  >(
+    values: ReadonlyMap<string, Value>,
+  ) =>
+    [...values].filter(
+      ([, { registers }]) => registers.lastEvent !== undefined,
+    );
   return {
-    cards: new Map([...cards].map(([id, card]) => [id, toCardRow(card)])),
+    cards: new Map(explained(cards).map(([id, card]) => [id, toCardRow(card)])),
     authorizations: new Map(
-      [...authorizations].map(([id, one]) => [id, toAuthorizationRow(one)]),
+      explained(authorizations).map(([id, one]) => [
+        id,
+        toAuthorizationRow(one),
+      ]),
     ),
   };
 }
@@ -248,6 +296,7 @@ async function writeChanged(
     [...recomputed.authorizations.values()].filter(
       ({ transactionId }) =>
         authorizations.has(transactionId) &&
+        recomputed.rows.authorizations.has(transactionId) &&
         lockedTransactions.has(transactionId),
     ),
   );

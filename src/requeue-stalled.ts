@@ -71,13 +71,21 @@ export async function requeueStalled(
  */
 const HINT_DELAY_MS = 5_000;
 
+/**
+ * One cut-off for the whole sweep, taken at its start: a sweep that takes long would otherwise come upon the rows
+ * again that it has hinted at itself.
+ */
 async function lookAtQueue({ oldestWaitingAt }: RequeueOptions) {
+  const startedMs = Date.now();
   try {
     const oldest = await oldestWaitingAt();
-    const placedBefore = oldest && new Date(oldest.getTime() - HINT_DELAY_MS);
+    const oldestMs = oldest === undefined ? Infinity : oldest.getTime();
+    const placedBefore = new Date(
+      Math.min(startedMs, oldestMs - HINT_DELAY_MS),
+    );
     return { isReachable: true, placedBefore };
   } catch {
-    return { isReachable: false, placedBefore: undefined };
+    return { isReachable: false, placedBefore: new Date(startedMs) };
   }
 }
 

@@ -42,8 +42,11 @@ const RECONCILE_QUERY_TIMEOUT_MS = 30_000;
 const MAX_RETRY_DELAY_MS = 60_000;
 /** Longer than a hint takes to be placed: an event that young has not lost its hint. */
 const STALLED_GRACE_MS = 3_000;
-/** How many jobs may share a transaction; each brings up to 200 events. */
-const MAX_JOBS_TOGETHER = 8;
+/**
+ * How many jobs may share a transaction. At a low rate each brings one event: only so do transactions grow with the
+ * backlog. At a high rate each brings up to 200.
+ */
+const MAX_JOBS_TOGETHER = 32;
 
 export function startWorker(options: WorkerOptions): Worker {
   const { config, connection, queue, metrics, log, checkpoint } = options;

@@ -90,6 +90,7 @@ export async function quarantine(
       note: { type: "string" },
     },
     QUARANTINE_USAGE,
+    true,
   );
   const { dismiss, note } = values;
   if (dismiss !== undefined) {
@@ -103,6 +104,8 @@ export async function quarantine(
     });
     return;
   }
+  if (positionals.length > 0)
+    throw new UsageError(`usage: ${QUARANTINE_USAGE}`);
   const filter = {
     reason: readChoice(values.reason, "reason", QUARANTINE_REASONS),
     type: values.type,

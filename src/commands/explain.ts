@@ -19,7 +19,7 @@ export async function explain(
   args: readonly string[],
   config: Config,
 ): Promise<void> {
-  const { positionals } = readOptions(args, {}, EXPLAIN_USAGE);
+  const { positionals } = readOptions(args, {}, EXPLAIN_USAGE, true);
   const [cardId] = positionals;
   if (cardId === undefined) throw new UsageError(`usage: ${EXPLAIN_USAGE}`);
   await withDatabase(config, async (db) => {

@@ -2,12 +2,21 @@ import { parseArgs } from "node:util";
 import type { ParseArgsConfig } from "node:util";
 import { UsageError } from "./usage-error.ts";
 
-/** What stands after a command's name. */
+/** What stands after a command's name. An argument that has no meaning could be meant as a restriction: refused. */
 export function readOptions<
   Options extends NonNullable<ParseArgsConfig["options"]>,
->(args: readonly string[], options: Options, usage: string) {
+>(
+  args: readonly string[],
+  options: Options,
+  usage: string,
+  takesArguments = false,
+) {
   try {
-    return parseArgs({ args: [...args], allowPositionals: true, options });
+    return parseArgs({
+      args: [...args],
+      allowPositionals: takesArguments,
+      options,
+    });
   } catch (error) {
     throw new UsageError(`${(error as Error).message}\nusage: ${usage}`);
   }

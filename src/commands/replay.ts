@@ -42,7 +42,12 @@ export async function replay(
   args: readonly string[],
   config: Config,
 ): Promise<void> {
-  const { values, positionals } = readOptions(args, OPTIONS, REPLAY_USAGE);
+  const { values, positionals } = readOptions(
+    args,
+    OPTIONS,
+    REPLAY_USAGE,
+    true,
+  );
   const isDryRun = values["dry-run"] === true;
   await withDatabase(config, async (db) => {
     const targets = await findTargets(db, values, positionals);
@@ -74,8 +79,13 @@ async function findTargets(
   };
   const limit = readLimit(values.limit ?? "1000000");
   if (values.quarantined === true || values.reason !== undefined) {
-    if (!positionals.every(isQuarantineId))
+    if (
+      !positionals.every(isQuarantineId) ||
+      values.failed === true ||
+      values.state !== undefined
+    ) {
       throw new UsageError(`usage: ${REPLAY_USAGE}`);
+    }
     const rows = await listQuarantine(
       db,
       {
@@ -86,7 +96,10 @@ async function findTargets(
       },
       limit,
     );
-    return rows.map(({ id, eventId }) => ({
+    const wanted = rows.filter(
+      ({ body }) => values.card === undefined || cardIdIn(body) === values.card,
+    );
+    return wanted.map(({ id, eventId }) => ({
       name: `quarantine ${id}${eventId === null ? "" : ` (${eventId})`}`,
       replay: (isDryRun) => replayQuarantined(db, id, isDryRun),
     }));
@@ -114,6 +127,18 @@ async function findTargets(
     name: eventId,
     replay: (isDryRun) => replayEvent(db, eventId, isDryRun),
   }));
+}
+
+/** A quarantined delivery has no column for it: whether it names a card at all may be what is wrong with it. */
+function cardIdIn(body: Buffer | null): unknown {
+  try {
+    const event = JSON.parse(body?.toString("utf8") ?? "null") as {
+      data?: { card_id?: unknown };
+    } | null;
+    return event?.data?.card_id;
+  } catch {
+    return undefined;
+  }
 }
 
 function isResolved({ kind }: Replay): boolean {

@@ -22,6 +22,7 @@ export async function send(
       "new-id": { type: "boolean" },
     },
     SEND_USAGE,
+    true,
   );
   const [source] = positionals;
   if (source === undefined || positionals.length > 1)

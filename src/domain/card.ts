@@ -111,9 +111,14 @@ export function controlsUpdatedAt(card: Card): Instant | undefined {
   return later(spendingControls.clock.at, riskControl.clock.at);
 }
 
+/** The clock of what an event says apart from the status; the order of a card's story. */
+export function clockOfEvent(event: CardEvent): Clock {
+  return clockOf(event, ownTimeOf(event));
+}
+
 /** The card that this event alone would make. */
 function cardFrom(event: CardEvent): Card {
-  const clock = clockOf(event, ownTimeOf(event));
+  const clock = clockOfEvent(event);
   const status = statusIn(event);
   return {
     cardId: event.cardId,

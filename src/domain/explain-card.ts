@@ -1,6 +1,6 @@
 import type { AuthorizationReported, CardEvent } from "./card-event.ts";
 import type { Card, CardRegisterFields } from "./card.ts";
-import { applyToCard } from "./card.ts";
+import { applyToCard, clockOfEvent } from "./card.ts";
 import type { Clock } from "./clock.ts";
 import { compareClocks } from "./clock.ts";
 
@@ -42,8 +42,6 @@ export function explainCard(events: readonly CardEvent[]): readonly Chapter[] {
 
 function chapterOf(event: CardEvent, card: Card): Chapter {
   const alone = applyToCard(undefined, event);
-  const own = alone.registers.lastEvent?.clock;
-  if (own === undefined) throw new Error("an event without a clock");
   const names = Object.keys(alone.registers) as (keyof CardRegisterFields)[];
   const fields = names.flatMap((field): FieldNews[] => {
     const said = alone.registers[field];
@@ -54,7 +52,7 @@ function chapterOf(event: CardEvent, card: Card): Chapter {
       { field, value: said.value, fate: fateOf(said.clock, stands.clock) },
     ];
   });
-  return { event, clock: own, fields };
+  return { event, clock: clockOfEvent(event), fields };
 }
 
 function fateOf(said: Clock, stands: Clock): Fate {

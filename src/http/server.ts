@@ -1,5 +1,5 @@
 import { createServer } from "node:http";
-import type { Server } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { promisify } from "node:util";
 import type { Express } from "express";
@@ -18,10 +18,12 @@ export async function listen(
 ): Promise<ListeningServer> {
   const server = createServer(
     {
-      // Generous for a sender far away, short enough that a slow one does not hold a connection for long.
-      headersTimeout: 10_000,
-      requestTimeout: 20_000,
-      connectionsCheckingInterval: 2_000,
+      // Generous for a sender far away, short enough that a slow one does not hold a place for long.
+      headersTimeout: 5_000,
+      requestTimeout: 10_000,
+      connectionsCheckingInterval: 1_000,
+      // A request without Host is answered like any other, and not by Node's empty 400.
+      requireHostHeader: false,
       // Longer than the idle time-outs of common load balancers (60 s), so that they close first.
       keepAliveTimeout: 65_000,
     },
@@ -30,6 +32,7 @@ export async function listen(
   // An idle connection holds about 10 KB: what is beyond is closed at once.
   server.maxConnections = 10_000;
   server.on("clientError", answerClientError);
+  server.on("checkExpectation", answerExpectation);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, host, resolve);
@@ -55,6 +58,24 @@ async function close(server: Server): Promise<void> {
   }
 }
 
+/** Node's own answer to an `Expect` that it does not know is empty. */
+function answerExpectation(
+  _request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  response.writeHead(417, {
+    "Content-Type": "application/json; charset=utf-8",
+    Connection: "close",
+  });
+  response.end(errorBody("expectation_failed"));
+}
+
+function errorBody(code: string): string {
+  return JSON.stringify({
+    error: { code, message: "The request could not be read." },
+  });
+}
+
 /** A request that Node cannot parse has no response object; the answer is still JSON. */
 function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === "ECONNRESET" || !socket.writable) {
@@ -65,9 +86,7 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
     "400 Bad Request",
     "bad_request",
   ];
-  const body = JSON.stringify({
-    error: { code, message: "The request could not be read." },
-  });
+  const body = errorBody(code);
   socket.end(
     `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json; charset=utf-8\r\n` +
       `Content-Length: ${String(Buffer.byteLength(body))}\r\n\r\n${body}`,

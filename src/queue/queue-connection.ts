@@ -1,4 +1,9 @@
-import { runMigrations } from "bullmq";
+import {
+  LATEST_SCHEMA_VERSION,
+  SchemaMigrationRequiredError,
+  assertSchemaCompatibility,
+  runMigrations,
+} from "bullmq";
 import pg from "pg";
 
 /** Where the queue lives. Nothing above `queue/` looks inside. */
@@ -34,8 +39,20 @@ export async function migrateQueue(connection: QueueConnection): Promise<void> {
   client.on("error", () => undefined);
   try {
     await client.connect();
-    await runMigrations(client, QUEUE_SCHEMA);
+    if ((await appliedVersion(client)) < LATEST_SCHEMA_VERSION) {
+      await runMigrations(client, QUEUE_SCHEMA);
+    }
   } finally {
     await client.end();
+  }
+}
+
+/** BullMQ's migrator asks for the right to create and alter even when nothing is pending; the service runs without it. */
+async function appliedVersion(client: pg.Client): Promise<number> {
+  try {
+    return await assertSchemaCompatibility(client, QUEUE_SCHEMA);
+  } catch (error) {
+    if (error instanceof SchemaMigrationRequiredError) return 0;
+    throw error;
   }
 }

@@ -77,7 +77,9 @@ export function openRedisQueue(
       return job && { addedAtMs: job.timestamp, delayMs: job.opts.delay ?? 0 };
     },
     close: async () => {
-      await queue.close();
+      client.options.retryStrategy = () => null;
+      // BullMQ's close waits for a server that is away, and the connection would then be tried for ever.
+      if (client.status === "ready") await queue.close();
       client.disconnect();
     },
   };

@@ -155,6 +155,16 @@ export function createPool(options: PoolOptions): pg.Pool {
     query_timeout: options.queryTimeoutMs,
     keepAlive: true,
     types: { getTypeParser },
+    // Before a time zone had whole minutes its times cannot be written as ISO 8601; in UTC all can.
+    // eslint-disable-next-line @typescript-eslint/no-misused-promises -- pg-pool awaits it, its types do not say so
+    onConnect: async (client) => {
+      await client.query("set time zone 'UTC'");
+    },
+  });
+  pool.on("connect", (client) => {
+    // A connection that breaks between two statements of a transaction: the next statement fails with it. Without a
+    // listener it would end the process.
+    client.on("error", () => undefined);
   });
   pool.on("error", (error) => {
     // A pool that ends hears of its own connections' end when the server stops right behind it.

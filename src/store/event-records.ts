@@ -152,6 +152,36 @@ export async function findEvents(
   return rows.map(toRecord);
 }
 
+/** Applied events that came at exactly these times: the way from a row's `received_at` back to its event. */
+export async function findAppliedEventsReceivedAt(
+  db: Reader,
+  receivedAt: readonly Instant[],
+): Promise<EventRecord[]> {
+  const rows = await db
+    .selectFrom("webhook_events")
+    .select(RECORD_COLUMNS)
+    .where("received_at", "=", sql<Instant>`any(${receivedAt}::timestamptz[])`)
+    .where("state", "=", "processed")
+    .execute();
+  return rows.map(toRecord);
+}
+
+/** Applied events whose bodies speak of one of these ids. Reads the whole inbox: only for rows that are gone. */
+export async function findAppliedEventsAbout(
+  db: Reader,
+  ids: readonly string[],
+): Promise<EventRecord[]> {
+  const rows = await db
+    .selectFrom("webhook_events")
+    .select(RECORD_COLUMNS)
+    .where("state", "=", "processed")
+    .where(
+      sql<boolean>`exists (select from unnest(${ids}::text[]) as id where strpos(body, id) > 0)`,
+    )
+    .execute();
+  return rows.map(toRecord);
+}
+
 /** One event, locked until the transaction ends. */
 export async function lockEvent(
   trx: Transaction,
@@ -177,6 +207,8 @@ export async function pageCardIds(
       (select distinct card_id from webhook_events where card_id > ${after} order by card_id limit ${limit})
       union
       (select card_id from cards where card_id > ${after} order by card_id limit ${limit})
+      union
+      (select distinct card_id from authorizations where card_id > ${after} order by card_id limit ${limit})
     ) known
     order by card_id
     limit ${limit}

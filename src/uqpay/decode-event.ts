@@ -157,7 +157,7 @@ function closest(
   const alternatives = issue.errors.map((issues) =>
     issues.slice(0, MOST_ISSUES),
   );
-  const [best = []] = alternatives.toSorted((a, b) => depthOf(b) - depthOf(a));
+  const best = alternatives.reduce((a, b) => (depthOf(b) > depthOf(a) ? b : a));
   return best.map(({ path, message }) => ({
     path: [...issue.path, ...path],
     message,

@@ -166,21 +166,21 @@ export function readMcc(input: unknown): Reading<string> {
 }
 
 const INSTANT =
-  /^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?)(?:Z|([+-]\d{2})(?::?(\d{2}))?)$/i;
+  /^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?(?:Z|([+-]\d{2})(?::?(\d{2}))?)$/i;
 
 /** ISO 8601 with an offset and 0 to 9 decimals; kept to the microsecond, as PostgreSQL does. */
 export function readInstant(input: unknown): Reading<Instant> {
   const fault = "must be an ISO 8601 time with an offset";
   if (typeof input !== "string" || isZeroDate(input)) return { fault };
-  const [, date = "", clock = "", hours, minutes] =
-    INSTANT.exec(input.trim()) ?? [];
-  const [time = "", decimals = ""] = clock.split(/[.,]/);
-  const seconds = time.length === 5 ? `${time}:00` : time;
-  const local = Date.parse(`${date}T${seconds}Z`);
+  const match = INSTANT.exec(input.trim());
+  if (match === null) return { fault };
+  const [, date, minute, second = "00", decimals = "", hours, minutes] = match;
+  const seconds = `${String(minute)}:${second}`;
+  const local = Date.parse(`${String(date)}T${seconds}Z`);
   // Date.parse turns 30 February into 2 March and 24:00 into the next day.
   if (
     Number.isNaN(local) ||
-    !new Date(local).toISOString().startsWith(`${date}T${seconds}`)
+    !new Date(local).toISOString().startsWith(`${String(date)}T${seconds}`)
   )
     return { fault };
   const offsetMinutes = hours === undefined ? 0 : toMinutes(hours, minutes);

@@ -26,6 +26,7 @@ const STRING_OR_NUMBER = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g;
 
 /** Stands before a number that was kept as text. No field that may hold text may hold this character. */
 const MARK = "\u0000";
+const MARKED = /^\u0000-?\d[\d.eE+-]*$/;
 
 /**
  * Keeps the numbers that JavaScript would change (`1.10`, `1e2`, `12345678901234567890`) as marked text, so that
@@ -50,7 +51,7 @@ function isInexact(token: string): boolean {
 /** A number of the JSON as it was written there; undefined when the value is none. */
 export function numeralOf(value: unknown): string | undefined {
   if (typeof value === "number") return String(value);
-  return typeof value === "string" && value.startsWith(MARK)
+  return typeof value === "string" && MARKED.test(value)
     ? value.slice(MARK.length)
     : undefined;
 }

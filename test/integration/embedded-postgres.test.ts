@@ -359,7 +359,7 @@ describe("ownership of the data directory", () => {
     const lines = createInterface({ input: owner.stdout! })[
       Symbol.asyncIterator
     ]();
-    const { value: url } = await lines.next();
+    const url = String((await lines.next()).value);
     process.kill(-owner.pid!, "SIGINT");
     expect((await lines.next()).value).toBe("interrupted");
     await sleep(300);
@@ -429,7 +429,7 @@ async function query(url: string, sql: string): Promise<unknown[]> {
   client.on("error", () => undefined);
   try {
     await client.connect();
-    return (await client.query(sql)).rows;
+    return (await client.query<object>(sql)).rows;
   } finally {
     await client.end().catch(() => undefined);
   }

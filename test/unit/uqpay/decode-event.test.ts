@@ -611,6 +611,22 @@ describe("a number", () => {
     });
   });
 
+  test("is text where any JSON may stand and JavaScript would change it", () => {
+    const decoded = decodeRaw(UPDATE, "metadata", '{"a":1.10,"b":2,"c":[-0]}');
+
+    expect(eventIn(decoded)).toMatchObject({
+      facts: { metadata: { a: "1.10", b: 2, c: ["-0"] } },
+    });
+  });
+
+  test("is text where text may stand", () => {
+    const decoded = decodeText(
+      '{"event_id":"e","event_type":"some.type","version":1.60,"data":{}}',
+    );
+
+    expect(decoded).toMatchObject({ envelope: { version: "1.60" } });
+  });
+
   test("no rewriting shows in the text that is kept", () => {
     const text = '{"event_id":"e","event_type":"t","data":{"a":1.10}}';
 

@@ -1,0 +1,707 @@
+import { randomUUID } from "node:crypto";
+import { tmpdir } from "node:os";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import {
+  aCardUpdate,
+  aStatusUpdate,
+  anMccDecline,
+  anOtp,
+  deliver,
+} from "../support/deliveries.ts";
+import { endProcesses, startProcess } from "../support/process.ts";
+import { findFreePort } from "../support/redis-server.ts";
+import type { TestService } from "../support/service.ts";
+import { SECRET, startTestService } from "../support/service.ts";
+
+/** A process of Node starts in a third of a second, on a busy machine in several. */
+const LONG_MS = 120_000;
+
+interface Ended {
+  readonly code: number | NodeJS.Signals;
+  readonly out: string;
+  readonly err: string;
+}
+
+let service: TestService;
+
+beforeAll(async () => {
+  service = await startTestService({ queue: "postgres" });
+});
+
+afterAll(async () => {
+  await endProcesses();
+  await service.stop();
+});
+
+/** The tool as an operator runs it: what is built, in a process of its own. */
+async function cli(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Ended> {
+  const child = startProcess("cli.js", {
+    args,
+    cwd: tmpdir(),
+    env: {
+      NODE_ENV: "production",
+      UQPAY_WEBHOOK_SECRET: SECRET,
+      DATABASE_URL: service.databaseUrl,
+      ...env,
+    },
+  });
+  const code = await child.ended;
+  return { code, out: child.stdout(), err: child.stderr() };
+}
+
+async function tell(...events: readonly ReturnType<typeof aStatusUpdate>[]) {
+  const firstMs = Date.now() - 100_000;
+  for (const [index, event] of events.entries())
+    await deliver(service, event, { atMs: firstMs + index * 1_000 });
+  await service.untilApplied();
+}
+
+const quarantineIdOf = async (eventId: string) =>
+  String(
+    (
+      await service.rows(
+        "select id from quarantined_events where event_id = $1",
+        [eventId],
+      )
+    )[0]?.["id"],
+  );
+
+/** Valid but for one field; `data` is what the next release would understand. */
+const aBrokenUpdate = (data: object = {}) => ({
+  ...aStatusUpdate(),
+  data: { card_id: randomUUID(), ...data },
+});
+
+/** What the code of today cannot read becomes what it can: the fix of a schema, from the other side. */
+async function repair(eventId: string, right: object): Promise<void> {
+  await service.rows(
+    "update quarantined_events set body = $2 where event_id = $1",
+    [eventId, Buffer.from(JSON.stringify(right))],
+  );
+}
+
+describe("a command that is not understood", () => {
+  test.each<[string, string[], RegExp]>([
+    ["none", [], /cli -- <command>/],
+    ["one that there is not", ["evnts"], /cli -- <command>/],
+    ["__proto__", ["__proto__"], /cli -- <command>/],
+    [
+      "events with an unknown option",
+      ["events", "--stat", "failed"],
+      /usage: events/,
+    ],
+    [
+      "events in an unknown state",
+      ["events", "--state", "broken"],
+      /one of received, processed, ignored, failed/,
+    ],
+    [
+      "events since no time",
+      ["events", "--since", "yesterday"],
+      /2026-04-12T10:00:00Z/,
+    ],
+    ["events without limit", ["events", "--limit", "0"], /a number from 1/],
+    [
+      "quarantine for no reason",
+      ["quarantine", "--reason", "x"],
+      /one of invalid_json/,
+    ],
+    [
+      "dismissing without saying why",
+      ["quarantine", "--dismiss", "1"],
+      /usage: quarantine/,
+    ],
+    [
+      "dismissing what is no id",
+      ["quarantine", "--dismiss", "x", "--note", "y"],
+      /usage: quarantine/,
+    ],
+    ["replaying nothing", ["replay"], /usage: replay/],
+    [
+      "replaying quarantined by event id",
+      ["replay", "--quarantined", "abc"],
+      /usage: replay/,
+    ],
+    ["explaining nothing", ["explain"], /usage: explain/],
+    [
+      "explaining an unknown card",
+      ["explain", "nobody"],
+      /No event about card nobody/,
+    ],
+    ["pruning without RETENTION_DAYS", ["prune"], /RETENTION_DAYS is not set/],
+    ["verify with an unknown option", ["verify", "--fix"], /usage: verify/],
+    ["send without a source", ["send"], /usage: send/],
+  ])(
+    "(%s) ends with 1 and says how it is used, without a stack",
+    async (_, args, usage) => {
+      const ended = await cli(args);
+
+      expect(ended.code).toBe(1);
+      expect(ended.out).toBe("");
+      expect(ended.err).toMatch(usage);
+      expect(ended.err).not.toMatch(/^\s+at |node:internal/m);
+    },
+    LONG_MS,
+  );
+
+  test.each([["verify"], ["rebuild"], ["prune"], ["events"], ["quarantine"]])(
+    "%s does not take an argument for nothing: it could be meant as a restriction",
+    async (command) => {
+      const ended = await cli([command, "card-1"], { RETENTION_DAYS: "30" });
+
+      expect(ended.code).toBe(1);
+      expect(ended.err).toContain(`usage: ${command}`);
+    },
+    LONG_MS,
+  );
+
+  test(
+    "names every variable that is wrong, and no value",
+    async () => {
+      const ended = await cli(["events"], {
+        DATABASE_URL: "mysql://root:hunter2@h/d",
+        UQPAY_WEBHOOK_SECRET: "whsec_development",
+      });
+
+      expect(ended.code).toBe(1);
+      expect(ended.err).toMatch(/DATABASE_URL: must be a postgres/);
+      expect(ended.err).toMatch(
+        /UQPAY_WEBHOOK_SECRET: must not be the development secret/,
+      );
+      expect(ended.err).not.toMatch(/hunter2|\n\s+at /);
+    },
+    LONG_MS,
+  );
+});
+
+describe("events", () => {
+  test(
+    "lists what was asked for, oldest first",
+    async () => {
+      const cardId = randomUUID();
+      const first = aStatusUpdate({ card_id: cardId });
+      const second = aCardUpdate({ card_id: cardId });
+      await tell(first, second);
+
+      const all = await cli(["events", "--card", cardId]);
+      const oneType = await cli([
+        "events",
+        "--card",
+        cardId,
+        "--type",
+        "card.update.succeeded",
+      ]);
+      const none = await cli(["events", "--card", cardId, "--state", "failed"]);
+      const limited = await cli([
+        "events",
+        "--card",
+        cardId,
+        "--limit",
+        "1",
+        "--since",
+        "1h",
+      ]);
+      const future = await cli([
+        "events",
+        "--card",
+        cardId,
+        "--since",
+        "2999-01-01T00:00:00Z",
+      ]);
+
+      expect(all.code).toBe(0);
+      expect(all.out.indexOf(first.event_id)).toBeGreaterThan(0);
+      expect(all.out.indexOf(second.event_id)).toBeGreaterThan(
+        all.out.indexOf(first.event_id),
+      );
+      expect(oneType.out).not.toContain(first.event_id);
+      expect(oneType.out).toContain(second.event_id);
+      expect(none.out).not.toContain(cardId);
+      expect(limited.out).toContain(first.event_id);
+      expect(limited.out).not.toContain(second.event_id);
+      expect(future.out).not.toContain(cardId);
+    },
+    LONG_MS,
+  );
+});
+
+describe("quarantine", () => {
+  test(
+    "lists open deliveries with what is wrong, and dismissing closes them with the note",
+    async () => {
+      const event = aBrokenUpdate();
+      await deliver(service, event);
+      await deliver(service, event);
+      const id = await quarantineIdOf(event.event_id);
+
+      const listed = await cli(["quarantine", "--reason", "invalid_payload"]);
+      const dismissed = await cli([
+        "quarantine",
+        "--dismiss",
+        id,
+        "--note",
+        "a test card",
+      ]);
+      const again = await cli([
+        "quarantine",
+        "--dismiss",
+        id,
+        "--note",
+        "once more",
+      ]);
+      const open = await cli(["quarantine"]);
+      const all = await cli(["quarantine", "--all"]);
+
+      const line = listed.out
+        .split("\n")
+        .find((text) => text.includes(event.event_id));
+      expect(line).toMatch(/invalid_payload .* 2 .*data\.card_status/);
+      expect(dismissed).toEqual({ code: 0, out: "1 closed\n", err: "" });
+      expect(again.out).toBe("0 closed\n");
+      expect(open.out).not.toContain(event.event_id);
+      expect(all.out).toContain("dismissed: a test card");
+      expect(
+        await service.rows(
+          "select resolution, resolved_at is not null as is_dated from quarantined_events where id = $1",
+          [id],
+        ),
+      ).toEqual([{ resolution: "dismissed: a test card", is_dated: true }]);
+    },
+    LONG_MS,
+  );
+});
+
+describe("replay", () => {
+  test(
+    "by id: dry shows each column from what to what, and only then it changes",
+    async () => {
+      const cardId = randomUUID();
+      const event = aStatusUpdate({
+        card_id: cardId,
+        update_time: "2026-04-12T11:00:00+08:00",
+      });
+      await tell(
+        aStatusUpdate({ card_id: cardId, card_status: "ACTIVE" }),
+        event,
+      );
+      const statusIs = async () =>
+        (
+          await service.rows(
+            "select card_status from cards where card_id = $1",
+            [cardId],
+          )
+        )[0]?.["card_status"];
+      await service.rows("delete from cards where card_id = $1", [cardId]);
+
+      const dry = await cli(["replay", event.event_id, "--dry-run"]);
+      const afterDry = await statusIs();
+      const real = await cli(["replay", event.event_id]);
+
+      expect(dry.code).toBe(0);
+      expect(dry.out).toContain(`${event.event_id}: would be applied\n`);
+      expect(dry.out).toContain(
+        `    cards ${cardId} card_status: NULL -> FROZEN\n`,
+      );
+      expect(dry.out).toContain(
+        "1 looked at, nothing changed, 0 of them could not be applied\n",
+      );
+      expect(afterDry).toBeUndefined();
+      expect(real.out).toContain(
+        "1 replayed, 0 of them could not be applied\n",
+      );
+      expect(await statusIs()).toBe("FROZEN");
+    },
+    LONG_MS,
+  );
+
+  test(
+    "of a processed event says that it changes nothing",
+    async () => {
+      const event = aStatusUpdate();
+      await tell(event);
+
+      const ended = await cli(["replay", event.event_id]);
+
+      expect(ended).toMatchObject({ code: 0, err: "" });
+      expect(ended.out).toContain(
+        `${event.event_id}: applied, changes nothing\n`,
+      );
+    },
+    LONG_MS,
+  );
+
+  test(
+    "of what cannot be applied says why of each, and ends with 1",
+    async () => {
+      const otp = anOtp();
+      await tell(otp);
+
+      const ended = await cli(["replay", "unknown", otp.event_id]);
+
+      expect(ended.code).toBe(1);
+      expect(ended.out).toContain("unknown: not found\n");
+      expect(ended.out).toContain(`${otp.event_id}: its body is not kept`);
+      expect(ended.out).toContain("2 of them could not be applied\n");
+    },
+    LONG_MS,
+  );
+
+  test(
+    "of all failed applies them, restricted by card, type and time",
+    async () => {
+      const [mine, others] = [aStatusUpdate(), aStatusUpdate()];
+      await tell(mine, others);
+      await service.rows("delete from cards");
+      await service.rows(
+        "update webhook_events set state = 'failed', last_error = 'x' where event_id = any($1)",
+        [[mine.event_id, others.event_id]],
+      );
+
+      const tooLate = await cli([
+        "replay",
+        "--failed",
+        "--until",
+        "2020-01-01T00:00:00Z",
+      ]);
+      const wrongType = await cli([
+        "replay",
+        "--failed",
+        "--type",
+        "card.update.succeeded",
+      ]);
+      const one = await cli([
+        "replay",
+        "--failed",
+        "--card",
+        String(mine.data["card_id"]),
+      ]);
+      const rest = await cli(["replay", "--failed"]);
+
+      expect(tooLate.out).toMatch(/^0 replayed/);
+      expect(wrongType.out).toMatch(/^0 replayed/);
+      expect(one.out).toContain(mine.event_id);
+      expect(one.out).not.toContain(others.event_id);
+      expect(rest.out).toContain(others.event_id);
+      expect(
+        await service.rows(
+          "select event_id from webhook_events where state = 'failed'",
+        ),
+      ).toEqual([]);
+    },
+    LONG_MS,
+  );
+
+  test(
+    "of the quarantine takes in what is valid now, and says what is not",
+    async () => {
+      const [right, wrong] = [aBrokenUpdate(), aBrokenUpdate()];
+      await deliver(service, right);
+      await deliver(service, wrong);
+      await repair(right.event_id, {
+        ...right,
+        data: aStatusUpdate(right.data).data,
+      });
+
+      const ended = await cli([
+        "replay",
+        "--quarantined",
+        "--type",
+        "card.status.update.succeeded",
+        "--since",
+        "1h",
+      ]);
+
+      expect(ended.code).toBe(1);
+      expect(ended.out).toMatch(new RegExp(`\\(${right.event_id}\\): applied`));
+      expect(ended.out).toMatch(
+        new RegExp(
+          `\\(${wrong.event_id}\\): still invalid: data\\.card_status`,
+        ),
+      );
+      expect(
+        await service.rows(
+          "select resolution from quarantined_events where event_id = any($1) order by id",
+          [[right.event_id, wrong.event_id]],
+        ),
+      ).toEqual([{ resolution: "replayed" }, { resolution: null }]);
+      expect(
+        await service.rows(
+          "select state from webhook_events where event_id = $1",
+          [right.event_id],
+        ),
+      ).toEqual([{ state: "processed" }]);
+    },
+    LONG_MS,
+  );
+
+  test(
+    "of the quarantine by id and by reason touches no others",
+    async () => {
+      const [one, stale] = [aBrokenUpdate(), aStatusUpdate()];
+      await deliver(service, one);
+      await deliver(service, stale, { atMs: Date.now() - 3_600_000 });
+
+      const byId = await cli([
+        "replay",
+        "--quarantined",
+        await quarantineIdOf(one.event_id),
+        "--dry-run",
+      ]);
+      const byReason = await cli(["replay", "--reason", "stale_timestamp"]);
+
+      expect(byId.out).toContain(one.event_id);
+      expect(byId.out).toContain("1 looked at");
+      expect(byReason.code).toBe(0);
+      expect(byReason.out).toContain(`(${stale.event_id}): applied`);
+      expect(byReason.out).not.toContain(one.event_id);
+    },
+    LONG_MS,
+  );
+
+  test(
+    "of the quarantine for one card touches no other card's",
+    async () => {
+      const [mine, others] = [aStatusUpdate(), aStatusUpdate()];
+      await deliver(service, mine, { atMs: Date.now() - 3_600_000 });
+      await deliver(service, others, { atMs: Date.now() - 3_600_000 });
+
+      const ended = await cli([
+        "replay",
+        "--quarantined",
+        "--card",
+        String(mine.data["card_id"]),
+      ]);
+
+      expect(ended.out).not.toContain(others.event_id);
+      expect(
+        await service.rows(
+          "select event_id from quarantined_events where event_id = any($1) and resolved_at is null",
+          [[mine.event_id, others.event_id]],
+        ),
+      ).toEqual([{ event_id: others.event_id }]);
+    },
+    LONG_MS,
+  );
+
+  test(
+    "of a conflict refuses and leaves the first content",
+    async () => {
+      const event = aStatusUpdate();
+      await tell(event);
+      await deliver(service, {
+        ...event,
+        data: { ...event.data, card_status: "ACTIVE" },
+      });
+
+      const ended = await cli([
+        "replay",
+        "--quarantined",
+        await quarantineIdOf(event.event_id),
+      ]);
+
+      expect(ended.code).toBe(1);
+      expect(ended.out).toContain(
+        "another content is stored under this event_id; the first one stays",
+      );
+      expect(
+        await service.rows("select card_status from cards where card_id = $1", [
+          event.data["card_id"],
+        ]),
+      ).toEqual([{ card_status: "FROZEN" }]);
+    },
+    LONG_MS,
+  );
+});
+
+describe("verify and rebuild", () => {
+  test(
+    "report each difference, end with 1 while there is one, and put it right",
+    async () => {
+      const event = anMccDecline();
+      await tell(event);
+      await service.rows(
+        "update authorizations set merchant_name = 'edited' where event_id = $1",
+        [event.event_id],
+      );
+      const line = `    authorizations ${String(event.data["transaction_id"])} merchant_name: edited -> SHOP\n`;
+      const card = String(event.data["card_id"]);
+
+      const found = await cli(["verify"]);
+      const one = await cli(["verify", "--card", card]);
+      const rebuilt = await cli(["rebuild", "--card", card]);
+      const right = await cli(["verify", "--card", card]);
+
+      expect(found.code).toBe(1);
+      expect(found.out).toContain(line);
+      expect(one.out).toBe(`${line}1 cards verified, 1 differences\n`);
+      expect(rebuilt).toEqual({
+        code: 0,
+        out: `${line}1 cards rebuilt, 1 columns changed\n`,
+        err: "",
+      });
+      expect(right).toEqual({
+        code: 0,
+        out: "1 cards verified, 0 differences\n",
+        err: "",
+      });
+    },
+    LONG_MS,
+  );
+});
+
+describe("explain", () => {
+  test(
+    "tells a card's story in effective order, what stands and why the rest does not",
+    async () => {
+      const cardId = randomUUID();
+      const cancelled = aStatusUpdate({
+        card_id: cardId,
+        card_status: "CANCELLED",
+      });
+      const late = aStatusUpdate({
+        card_id: cardId,
+        card_status: "FROZEN",
+        update_time: "2026-04-12T11:00:00+08:00",
+      });
+      const decline = anMccDecline({ card_id: cardId });
+      const otp = anOtp({ card_id: cardId });
+      await tell(late, cancelled, decline, otp);
+
+      const { code, out } = await cli(["explain", cardId]);
+
+      expect(code).toBe(0);
+      expect(out.indexOf(cancelled.event_id)).toBeLessThan(
+        out.indexOf(late.event_id),
+      );
+      expect(out).toMatch(/cardStatus = \{"status":"CANCELLED"\} {3}stands/);
+      expect(out).toContain(
+        `superseded by ${cancelled.event_id}: that cannot be taken back`,
+      );
+      expect(out).toContain(
+        `transaction ${String(decline.data["transaction_id"])}: DECLINED Forbid MCC from account`,
+      );
+      expect(out).toMatch(new RegExp(`${otp.event_id}\\n {4}ignored`));
+      expect(out).not.toContain("48151623");
+    },
+    LONG_MS,
+  );
+
+  test(
+    "says of an event whose body is gone that it was applied",
+    async () => {
+      const event = aStatusUpdate();
+      await tell(event);
+      await service.rows(
+        "update webhook_events set body = null where event_id = $1",
+        [event.event_id],
+      );
+
+      const { out } = await cli(["explain", String(event.data["card_id"])]);
+
+      expect(out).toContain(event.event_id);
+      expect(out).toContain("applied; its body was dropped by retention");
+    },
+    LONG_MS,
+  );
+});
+
+describe("prune", () => {
+  test(
+    "dry tells how many bodies it would drop and drops none; then it drops them",
+    async () => {
+      const event = aStatusUpdate();
+      await tell(event);
+      await service.rows(
+        "update webhook_events set received_at = now() - interval '40 days' where event_id = $1",
+        [event.event_id],
+      );
+      const bodyIsGone = async () =>
+        (
+          await service.rows(
+            "select body is null as is_gone from webhook_events where event_id = $1",
+            [event.event_id],
+          )
+        )[0]?.["is_gone"];
+
+      const dry = await cli(["prune", "--dry-run"], { RETENTION_DAYS: "30" });
+      const afterDry = await bodyIsGone();
+      const real = await cli(["prune"], { RETENTION_DAYS: "30" });
+      const again = await cli(["prune"], { RETENTION_DAYS: "30" });
+
+      expect(dry.out).toMatch(
+        /^1 bodies of events and 0 of resolved quarantined deliveries from before \d{4}-.* would be dropped\n$/,
+      );
+      expect(afterDry).toBe(false);
+      expect(real.out).toMatch(/^1 bodies of events .* were dropped\n$/);
+      expect(await bodyIsGone()).toBe(true);
+      expect(again.out).toMatch(/^0 bodies of events/);
+    },
+    LONG_MS,
+  );
+});
+
+describe("migrate", () => {
+  test(
+    "says that the database is up to date",
+    async () => {
+      expect(await cli(["migrate"], { LOG_LEVEL: "silent" })).toEqual({
+        code: 0,
+        out: "The database is up to date.\n",
+        err: "",
+      });
+    },
+    LONG_MS,
+  );
+});
+
+describe("send", () => {
+  test(
+    "signs and posts an example, and prints the answer",
+    async () => {
+      const ended = await cli([
+        "send",
+        "card.status.update.succeeded",
+        "--new-id",
+        "--set",
+        "data.card_status=BLOCKED",
+        "--url",
+        `${service.baseUrl}/webhooks/uqpay`,
+      ]);
+
+      expect(ended.code).toBe(0);
+      expect(ended.out).toMatch(
+        /^200 \{"status":"accepted","event_id":"[0-9a-f-]{36}"\}\n$/,
+      );
+    },
+    LONG_MS,
+  );
+
+  test(
+    "ends with 1 when it is refused, and when nothing answers",
+    async () => {
+      const refused = await cli([
+        "send",
+        "card.status.update.succeeded",
+        "--secret",
+        "wrong",
+        "--url",
+        `${service.baseUrl}/webhooks/uqpay`,
+      ]);
+      const nobody = await cli([
+        "send",
+        "card.status.update.succeeded",
+        "--url",
+        `http://127.0.0.1:${String(await findFreePort())}/`,
+      ]);
+
+      expect(refused.code).toBe(1);
+      expect(refused.out).toMatch(/^401 .*invalid_signature/);
+      expect(nobody.code).toBe(1);
+      expect(nobody.err).toMatch(/Is the service running/);
+    },
+    LONG_MS,
+  );
+});

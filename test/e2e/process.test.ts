@@ -1,0 +1,560 @@
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import type { AddressInfo } from "node:net";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  describe,
+  expect,
+  test,
+} from "@jest/globals";
+import { Redis } from "ioredis";
+import type { TestDatabase } from "../support/database.ts";
+import { createTestDatabase } from "../support/database.ts";
+import { aStatusUpdate, anMccDecline, deliver } from "../support/deliveries.ts";
+import { compactBytes, payloadNames } from "../support/fixtures.ts";
+import type { TestProcess } from "../support/process.ts";
+import {
+  endProcesses,
+  makeFolder,
+  removeFolder,
+  startProcess,
+} from "../support/process.ts";
+import type { Reader } from "../support/service.ts";
+import {
+  QUICK,
+  SECRET,
+  isAvailable,
+  openReader,
+  queueKinds,
+  untilApplied,
+} from "../support/service.ts";
+import { waitFor } from "../support/wait-for.ts";
+
+const LIMIT_MS = 60_000;
+
+let folder: string;
+
+beforeAll(async () => {
+  folder = await makeFolder();
+});
+
+afterEach(endProcesses, LIMIT_MS);
+
+afterAll(async () => {
+  await removeFolder(folder);
+});
+
+async function portOf(running: TestProcess): Promise<string> {
+  return running.untilOutput(/"port":(\d+).*"msg":"listening"/);
+}
+
+async function baseUrlOf(running: TestProcess) {
+  return { baseUrl: `http://127.0.0.1:${await portOf(running)}` };
+}
+
+describe("a first start in an empty folder", () => {
+  test(
+    "brings its own database, which outlives a sudden end with all that waits in it",
+    async () => {
+      const home = await makeFolder();
+      // Nobody applies events, so that one waits when the process is killed.
+      const first = startProcess("main.js", {
+        cwd: home,
+        env: { PORT: "0", ROLE: "api" },
+      });
+      const target = await baseUrlOf(first);
+      const event = aStatusUpdate();
+
+      const answer = await deliver(target, event, {
+        secret: "whsec_development",
+      });
+      first.kill("SIGKILL");
+      const end = await first.ended;
+      const second = startProcess("main.js", {
+        cwd: home,
+        env: { PORT: "0", REQUEUE_PERIOD_MS: "300" },
+      });
+      await baseUrlOf(second);
+      const url = await second.untilOutput(/psql '([^']+)'/);
+      const reader = openReader(url);
+      await untilApplied(reader.rows, 20_000);
+      const cards = await reader.rows("select card_id, card_status from cards");
+      await reader.close();
+      second.kill("SIGTERM");
+
+      expect(answer.body).toMatchObject({ status: "accepted" });
+      expect(end).toBe("SIGKILL");
+      expect(cards).toEqual([
+        { card_id: event.data["card_id"], card_status: "FROZEN" },
+      ]);
+      expect(await second.ended).toBe(0);
+      expect(second.stderr()).toBe("");
+      await removeFolder(home);
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    "prints the webhook URL, the connection string and how to send a first event, which then works",
+    async () => {
+      const home = await makeFolder();
+      const running = startProcess("main.js", {
+        cwd: home,
+        env: { PORT: "0" },
+      });
+      const url = await running.untilOutput(/webhook URL\s+(\S+)/);
+      const databaseUrl = await running.untilOutput(/psql '([^']+)'/);
+      const command = await running.untilOutput(/npm run cli -- (.*)/);
+
+      const send = startProcess("cli.js", {
+        cwd: home,
+        args: [
+          ...command.split(" "),
+          "--set",
+          "data.card_status=BLOCKED",
+          "--new-id",
+        ],
+      });
+      const code = await send.ended;
+      const reader = openReader(databaseUrl);
+      await untilApplied(reader.rows);
+      const cards = await reader.rows("select card_status from cards");
+      await reader.close();
+      const ready = await fetch(new URL("/readyz", url));
+
+      expect(code).toBe(0);
+      expect(send.stdout()).toMatch(/^200 \{"status":"accepted"/);
+      expect(cards).toEqual([{ card_status: "BLOCKED" }]);
+      expect(ready.status).toBe(200);
+      running.kill("SIGINT");
+      expect(await running.ended).toBe(0);
+      await removeFolder(home);
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    "the demo shows what it must and ends by itself",
+    async () => {
+      const demo = startProcess("demo.js", { cwd: folder });
+
+      const code = await demo.ended;
+
+      expect(demo.stdout()).toContain("Everything is as it must be");
+      expect(code).toBe(0);
+    },
+    LIMIT_MS,
+  );
+});
+
+describe("what a person can put right", () => {
+  const refusal = async (env: Record<string, string>, program = "main.js") => {
+    const running = startProcess(program, { cwd: folder, env });
+    const code = await running.ended;
+    return { code, stderr: running.stderr(), stdout: running.stdout() };
+  };
+
+  test(
+    "a taken port is named, with what to do, and without a stack",
+    async () => {
+      const database = await createTestDatabase();
+      const taken = createServer().listen(0, "127.0.0.1");
+      await once(taken, "listening");
+      const { port } = taken.address() as AddressInfo;
+
+      const { code, stderr } = await refusal({
+        ...QUICK,
+        PORT: String(port),
+        DATABASE_URL: database.url,
+      });
+      taken.close();
+      await once(taken, "close");
+      await database.drop();
+
+      expect(code).toBe(1);
+      expect(stderr).toMatch(new RegExp(`Port ${port} is taken.*PORT=`));
+      expect(stderr).not.toMatch(/^\s+at /m);
+    },
+    LIMIT_MS,
+  );
+
+  test("every wrong variable is named at once, and no value", async () => {
+    const wrong = [
+      "PORT",
+      "ROLE",
+      "DATABASE_URL",
+      "REDIS_URL",
+      "WORKER_CONCURRENCY",
+      "LOG_LEVEL",
+      "UQPAY_SIGNATURE_TOLERANCE_SECONDS",
+      "RETENTION_DAYS",
+      "ADMIN_TOKEN",
+      "OPS_PORT",
+      "QUEUE_PREFIX",
+    ];
+
+    const { code, stderr, stdout } = await refusal({
+      ...Object.fromEntries(wrong.map((name) => [name, "canary:$"])),
+      UQPAY_WEBHOOK_SECRET: "canary,,canary",
+    });
+
+    expect(code).toBe(1);
+    for (const name of [...wrong, "UQPAY_WEBHOOK_SECRET"])
+      expect(stderr).toContain(`${name}:`);
+    expect(stderr + stdout).not.toContain("canary");
+    expect(stderr).not.toMatch(/^\s+at /m);
+  });
+
+  test.each([
+    ["nothing", {}, ["DATABASE_URL", "UQPAY_WEBHOOK_SECRET"]],
+    [
+      "the development secret",
+      {
+        DATABASE_URL: "postgres://x",
+        UQPAY_WEBHOOK_SECRET: "a,whsec_development",
+      },
+      ["UQPAY_WEBHOOK_SECRET"],
+    ],
+  ])("production refuses to start with %s", async (_, env, names) => {
+    const { code, stderr } = await refusal({ NODE_ENV: "production", ...env });
+
+    expect(code).toBe(1);
+    for (const name of names) expect(stderr).toContain(`${name}:`);
+  });
+
+  test.each([
+    [["frobnicate"], /serve/],
+    [[], /serve/],
+    [["send"], /usage: send/],
+    [["send", "no.such.event"], /neither a JSON file nor/],
+    [
+      ["send", "card.update.succeeded", "--url", "http://127.0.0.1:1/"],
+      /Nothing answers/,
+    ],
+    [["migrate"], /DATABASE_URL/],
+  ])(
+    "the operator's tool says what is wrong with %j",
+    async (args, message) => {
+      const running = startProcess("cli.js", { cwd: folder, args });
+
+      const code = await running.ended;
+
+      expect(code).toBe(1);
+      expect(running.stderr()).toMatch(message);
+      expect(running.stderr()).not.toMatch(/^\s+at /m);
+    },
+  );
+});
+
+describe.each(queueKinds.filter(isAvailable))(
+  "processes with their queue on %s",
+  (queue) => {
+    let database: TestDatabase;
+    let reader: Reader;
+    let prefix: string;
+    let env: Record<string, string>;
+
+    beforeAll(async () => {
+      database = await createTestDatabase();
+      reader = openReader(database.url);
+      prefix = `test-${randomUUID()}`;
+      env = {
+        ...QUICK,
+        DATABASE_URL: database.url,
+        ...(queue === "redis" && {
+          REDIS_URL: process.env["TEST_REDIS_URL"] ?? "",
+          QUEUE_PREFIX: prefix,
+        }),
+      };
+    });
+
+    afterAll(async () => {
+      await reader.close();
+      await database.drop();
+    });
+
+    const start = (more: Record<string, string> = {}) =>
+      startProcess("main.js", { cwd: folder, env: { ...env, ...more } });
+
+    /** Delivers new events without a pause until one is not answered; gives the ids of those that were. */
+    async function deliverUntilRefused(target: {
+      baseUrl: string;
+    }): Promise<string[]> {
+      const acknowledged: string[] = [];
+      for (;;) {
+        const event = aStatusUpdate();
+        try {
+          const { status } = await deliver(target, event);
+          if (status === 200) acknowledged.push(event.event_id);
+        } catch {
+          return acknowledged;
+        }
+      }
+    }
+
+    async function statesOf(
+      ids: readonly string[],
+    ): Promise<Record<string, number>> {
+      const rows = await reader.rows(
+        `select coalesce(state, 'lost') as state, count(*)::int as count
+         from unnest($1::text[]) as id left join webhook_events on event_id = id group by 1`,
+        [ids],
+      );
+      return Object.fromEntries(
+        rows.map((row) => [String(row["state"]), Number(row["count"])]),
+      );
+    }
+
+    test(
+      "SIGTERM under traffic ends it with 0 and in time, and nothing acknowledged is lost",
+      async () => {
+        const running = start();
+        const target = await baseUrlOf(running);
+        const senders = Array.from({ length: 8 }, () =>
+          deliverUntilRefused(target),
+        );
+        await waitFor(
+          async () =>
+            (await reader.rows("select 1 from webhook_events limit 100"))
+              .length === 100,
+          { what: "traffic" },
+        );
+
+        const stoppedAt = performance.now();
+        running.kill("SIGTERM");
+        const code = await running.ended;
+        const tookMs = performance.now() - stoppedAt;
+        const acknowledged = (await Promise.all(senders)).flat();
+        const afterStop = await statesOf(acknowledged);
+        const again = start();
+        await baseUrlOf(again);
+        await untilApplied(reader.rows, 20_000);
+
+        expect(code).toBe(0);
+        expect(running.stdout()).toContain('"msg":"stopped"');
+        expect(running.stdout()).not.toContain("shutdown deadline passed");
+        expect(tookMs).toBeLessThan(8_000);
+        expect(afterStop["lost"]).toBeUndefined();
+        expect(await statesOf(acknowledged)).toEqual({
+          processed: acknowledged.length,
+        });
+      },
+      LIMIT_MS,
+    );
+
+    test(
+      "SIGKILL under traffic loses nothing that was acknowledged",
+      async () => {
+        const running = start();
+        const target = await baseUrlOf(running);
+        const senders = Array.from({ length: 8 }, () =>
+          deliverUntilRefused(target),
+        );
+        await waitFor(
+          async () =>
+            (
+              await reader.rows(
+                `select 1 from webhook_events where state = 'received'
+                 and (select count(*) from webhook_events) > 50`,
+              )
+            ).length > 0,
+          { what: "an event that waits, after many that were answered" },
+        );
+
+        running.kill("SIGKILL");
+        await running.ended;
+        const acknowledged = (await Promise.all(senders)).flat();
+        const again = start();
+        await baseUrlOf(again);
+        await untilApplied(reader.rows, 30_000);
+
+        expect(await statesOf(acknowledged)).toEqual({
+          processed: acknowledged.length,
+        });
+      },
+      LIMIT_MS,
+    );
+
+    test(
+      "a database that ends every connection under traffic does not end the process",
+      async () => {
+        const running = start();
+        const target = await baseUrlOf(running);
+        let isOver = false;
+        const refused: number[] = [];
+        const acknowledged: string[] = [];
+        const send = async () => {
+          while (!isOver) {
+            const event = aStatusUpdate();
+            const answer = await deliver(target, event).catch(() => undefined);
+            if (answer?.status === 200) acknowledged.push(event.event_id);
+            else refused.push(answer?.status ?? 0);
+          }
+        };
+        const senders = [send(), send(), send(), send()];
+        await waitFor(() => Promise.resolve(acknowledged.length > 50), {
+          what: "traffic",
+        });
+
+        for (let round = 0; round < 10; round++) {
+          const before = acknowledged.length;
+          await reader.rows(
+            `select pg_terminate_backend(pid) from pg_stat_activity
+             where datname = current_database() and pid <> pg_backend_pid()
+               and application_name like 'uqpay%'`,
+          );
+          await waitFor(
+            () =>
+              Promise.resolve(
+                acknowledged.length > before + 20 || running.stderr() !== "",
+              ),
+            {
+              what: "traffic to go on",
+            },
+          );
+        }
+        isOver = true;
+        await Promise.all(senders);
+
+        expect(running.stderr()).toBe("");
+        await untilApplied(reader.rows, 20_000);
+        expect(refused.filter((status) => status !== 503)).toEqual([]);
+        expect(await statesOf(acknowledged)).toEqual({
+          processed: acknowledged.length,
+        });
+      },
+      LIMIT_MS,
+    );
+
+    test(
+      "api and worker are two processes on one database",
+      async () => {
+        const worker = start({ ROLE: "worker" });
+        const api = start({ ROLE: "api" });
+        const target = await baseUrlOf(api);
+        const workerUrl = await baseUrlOf(worker);
+        const event = aStatusUpdate();
+
+        const answer = await deliver(target, event);
+        const noAnswer = await deliver(workerUrl, aStatusUpdate());
+        await untilApplied(reader.rows);
+        const workerHealth = await fetch(`${workerUrl.baseUrl}/readyz`);
+
+        expect(answer.body).toMatchObject({ status: "accepted" });
+        expect(noAnswer.status).toBe(404);
+        expect(workerHealth.status).toBe(200);
+        expect(await statesOf([event.event_id])).toEqual({ processed: 1 });
+      },
+      LIMIT_MS,
+    );
+
+    test(
+      "neither its output nor its queue holds anything personal or secret",
+      async () => {
+        // No worker, so that the queue keeps what it was given.
+        const running = start({ ROLE: "api", LOG_LEVEL: "trace" });
+        const target = await baseUrlOf(running);
+        const canaries = [
+          SECRET,
+          "4096360812348664",
+          "****",
+          "Corki",
+          "Jarvan",
+          "Chen",
+          "example.com",
+          "utddluuo",
+          "12344444",
+          "111111",
+          "57609685",
+          "12341234",
+          "612607870",
+          "87654321",
+          "1998-10-11",
+          "W6MJU9",
+          "ACQUIRER NAME",
+          "Forbid MCC",
+          "canary",
+        ];
+
+        for (const name of payloadNames())
+          await deliver(target, compactBytes(name));
+        const pan = anMccDecline({
+          card_number: "4096360812348664",
+          description: "canary",
+        });
+        await deliver(target, pan);
+        await deliver(target, pan, { secret: "whsec_canary" });
+        await deliver(target, pan, { atMs: Date.now() - 400_000 });
+        await deliver(target, { ...pan, data: { ...pan.data, card_id: null } });
+        await deliver(target, '{"canary"');
+        running.kill("SIGTERM");
+        await running.ended;
+
+        const queued =
+          queue === "redis"
+            ? await redisContent(prefix)
+            : await postgresContent();
+        expect(queued).toContain(pan.event_id);
+        for (const canary of canaries) {
+          expect(running.stdout()).not.toContain(canary);
+          expect(running.stderr()).not.toContain(canary);
+          expect(queued).not.toContain(canary);
+        }
+        expect(running.stdout()).not.toMatch(/[0-9a-f]{128}/i);
+        expect(queued).not.toMatch(/[0-9a-f]{128}/i);
+      },
+      LIMIT_MS,
+    );
+
+    async function postgresContent(): Promise<string> {
+      const tables = await reader.rows(
+        "select table_name from information_schema.tables where table_schema = 'bullmq' and table_type = 'BASE TABLE'",
+      );
+      const contents: string[] = [];
+      for (const { table_name } of tables) {
+        const rows = await reader.rows(
+          `select t::text as row from bullmq."${String(table_name)}" t`,
+        );
+        contents.push(...rows.map(({ row }) => String(row)));
+      }
+      return contents.join("\n");
+    }
+  },
+);
+
+/** Every key of a queue with all that it holds, as text. */
+async function redisContent(prefix: string): Promise<string> {
+  const redis = new Redis(process.env["TEST_REDIS_URL"] ?? "");
+  try {
+    const keys = await redis.keys(`${prefix}*`);
+    const contents = await Promise.all(
+      keys.map((key) => contentOf(redis, key)),
+    );
+    return JSON.stringify(contents);
+  } finally {
+    redis.disconnect();
+  }
+}
+
+async function contentOf(redis: Redis, key: string): Promise<unknown> {
+  const type = await redis.type(key);
+  switch (type) {
+    case "string":
+      return [key, await redis.get(key)];
+    case "list":
+      return [key, await redis.lrange(key, 0, -1)];
+    case "set":
+      return [key, await redis.smembers(key)];
+    case "zset":
+      return [key, await redis.zrange(key, "0", "-1")];
+    case "hash":
+      return [key, await redis.hgetall(key)];
+    case "stream":
+      return [key, await redis.xrange(key, "-", "+")];
+    default:
+      throw new Error(`an unexpected type of key: ${type}`);
+  }
+}

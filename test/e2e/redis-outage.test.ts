@@ -1,0 +1,226 @@
+import { afterEach, describe, expect, test } from "@jest/globals";
+import { Redis } from "ioredis";
+import { aStatusUpdate, deliver } from "../support/deliveries.ts";
+import type { RedisServer } from "../support/redis-server.ts";
+import { findFreePort, startRedisServer } from "../support/redis-server.ts";
+import type { TestService } from "../support/service.ts";
+import { isAvailable, startTestService } from "../support/service.ts";
+import { waitFor } from "../support/wait-for.ts";
+
+/** A hint is given up after 2 s: an answer that waited for the queue would take longer than that. */
+const ANSWER_WITHIN_MS = 1_900;
+/** The grace of a hint, a few sweeps, and the queue's own time-outs. */
+const APPLIED_WITHIN_MS = 15_000;
+const LIMIT_MS = 60_000;
+
+const describeWithRedis = isAvailable("redis") ? describe : describe.skip;
+
+describeWithRedis("a service whose Redis goes away", () => {
+  let service: TestService | undefined;
+  let redis: RedisServer | undefined;
+
+  afterEach(async () => {
+    await service?.stop();
+    service = undefined;
+    await redis?.stop();
+    redis = undefined;
+  }, LIMIT_MS);
+
+  async function startOn(port: number): Promise<TestService> {
+    service = await startTestService({
+      queue: "redis",
+      env: { REDIS_URL: `redis://127.0.0.1:${port}` },
+    });
+    // The first answer of a process also pays for its first connections, which is not what is measured here.
+    await deliver(service, aStatusUpdate());
+    return service;
+  }
+
+  /** Delivers events, a few at a time, each of which must be answered 200 and soon. */
+  async function deliverSome(
+    target: TestService,
+    count: number,
+  ): Promise<void> {
+    for (let sent = 0; sent < count; sent += 10) {
+      const answers = await Promise.all(
+        Array.from({ length: 10 }, async () => {
+          const startedAt = performance.now();
+          const { status } = await deliver(target, aStatusUpdate());
+          return { status, tookMs: performance.now() - startedAt };
+        }),
+      );
+      const slowestMs = Math.max(...answers.map(({ tookMs }) => tookMs));
+      expect(answers.map(({ status }) => status)).toEqual(
+        answers.map(() => 200),
+      );
+      expect(slowestMs).toBeLessThan(ANSWER_WITHIN_MS);
+    }
+  }
+
+  const readiness = async (target: TestService) => {
+    const response = await fetch(`${target.baseUrl}/readyz`);
+    const { status, queue } = (await response.json()) as {
+      status: string;
+      queue: { status: string };
+    };
+    return `${response.status} ${status}, queue ${queue.status}`;
+  };
+
+  const untilReady = (target: TestService, expected: string) =>
+    waitFor(async () => (await readiness(target)) === expected, {
+      what: expected,
+    });
+
+  const processed = async (target: TestService) => {
+    const rows = await target.rows(
+      "select state, count(*)::int as count from webhook_events group by 1",
+    );
+    return Object.fromEntries(
+      rows.map((row) => [String(row["state"]), row["count"]]),
+    );
+  };
+
+  test(
+    "starts without it, takes events in and applies them, and uses it once it is there",
+    async () => {
+      const port = await findFreePort();
+      const target = await startOn(port);
+
+      await deliverSome(target, 50);
+      const withoutRedis = await readiness(target);
+      await target.untilApplied(APPLIED_WITHIN_MS);
+      redis = await startRedisServer([], port);
+      await untilReady(target, "200 ready, queue up");
+      await deliverSome(target, 50);
+      // Sooner than the sweep could find them: by their hints.
+      await target.untilApplied(2_500);
+
+      expect(withoutRedis).toBe("200 degraded, queue down");
+      expect(await processed(target)).toEqual({ processed: 101 });
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    "goes on without it, and with it when it comes back empty",
+    async () => {
+      redis = await startRedisServer();
+      const { port } = redis;
+      const target = await startOn(port);
+      await deliverSome(target, 20);
+      await target.untilApplied();
+
+      await redis.stop();
+      await deliverSome(target, 100);
+      await untilReady(target, "200 degraded, queue down");
+      await target.untilApplied(APPLIED_WITHIN_MS);
+      const whileAway = await processed(target);
+      redis = await startRedisServer([], port);
+      await untilReady(target, "200 ready, queue up");
+      await waitFor(
+        async () => {
+          await deliverSome(target, 10);
+          await target.untilApplied(2_500);
+          return true;
+        },
+        { what: "events to be applied by their hints", timeoutMs: 20_000 },
+      );
+
+      expect(whileAway).toEqual({ processed: 121 });
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    "loses no event when it goes in the middle of the traffic",
+    async () => {
+      redis = await startRedisServer();
+      const target = await startOn(redis.port);
+
+      const traffic = deliverSome(target, 300);
+      await waitFor(
+        async () =>
+          (await target.rows("select 1 from webhook_events limit 50"))
+            .length === 50,
+        { what: "traffic" },
+      );
+      await redis.stop();
+      await traffic;
+      await target.untilApplied(APPLIED_WITHIN_MS);
+
+      expect(await processed(target)).toEqual({ processed: 301 });
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    "answers and applies while Redis is there and says nothing, and afterwards",
+    async () => {
+      redis = await startRedisServer();
+      const target = await startOn(redis.port);
+      await deliverSome(target, 10);
+      await target.untilApplied();
+
+      redis.kill("SIGSTOP");
+      await deliverSome(target, 50);
+      await target.untilApplied(APPLIED_WITHIN_MS);
+      redis.kill("SIGCONT");
+      await untilReady(target, "200 ready, queue up");
+      await deliverSome(target, 10);
+      await target.untilApplied(APPLIED_WITHIN_MS);
+
+      expect(await processed(target)).toEqual({ processed: 71 });
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    "finds every event again whose hint was flushed away",
+    async () => {
+      redis = await startRedisServer();
+      const target = await startOn(redis.port);
+      const client = new Redis(redis.url);
+
+      const traffic = deliverSome(target, 300);
+      for (let time = 0; time < 20; time++) {
+        const [before] = await target.rows(
+          "select count(*)::int as count from webhook_events",
+        );
+        await client.flushall();
+        await waitFor(
+          async () => {
+            const [now] = await target.rows(
+              "select count(*)::int as count from webhook_events",
+            );
+            return (
+              Number(now?.["count"]) > Number(before?.["count"]) ||
+              Number(now?.["count"]) === 301
+            );
+          },
+          { what: "traffic" },
+        );
+      }
+      await traffic;
+      client.disconnect();
+      await target.untilApplied(APPLIED_WITHIN_MS);
+
+      expect(await processed(target)).toEqual({ processed: 301 });
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    "stops in time while it is away",
+    async () => {
+      const target = await startOn(await findFreePort());
+      await deliverSome(target, 10);
+
+      const startedAt = performance.now();
+      await target.stop();
+      service = undefined;
+
+      expect(performance.now() - startedAt).toBeLessThan(10_000);
+    },
+    LIMIT_MS,
+  );
+});

@@ -1,0 +1,403 @@
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { noCheckpoint } from "../../src/checkpoint.ts";
+import fc from "fast-check";
+import type { Pool } from "pg";
+import type { Authorization } from "../../src/domain/authorization.ts";
+import { applyToAuthorization } from "../../src/domain/authorization.ts";
+import type { CardEvent } from "../../src/domain/card-event.ts";
+import type { Card } from "../../src/domain/card.ts";
+import { applyToCard } from "../../src/domain/card.ts";
+import type { Instant } from "../../src/domain/instant.ts";
+import { instantFromEpochMs } from "../../src/domain/instant.ts";
+import { reconcileEvents } from "../../src/reconcile-events.ts";
+import { toRow as toAuthorizationRow } from "../../src/store/authorizations.ts";
+import { toRow as toCardRow } from "../../src/store/cards.ts";
+import type { Database } from "../../src/store/database.ts";
+import { createDatabase, createPool } from "../../src/store/database.ts";
+import { recordEvents } from "../../src/store/inbox.ts";
+import { decodeKeptEvent } from "../../src/uqpay/decode-event.ts";
+import type { TestDatabase } from "../support/database.ts";
+import { createTestDatabase } from "../support/database.ts";
+import {
+  aCardUpdate,
+  aStatusUpdate,
+  anAuthorization,
+  sha256,
+} from "../support/deliveries.ts";
+import type { Payload } from "../support/fixtures.ts";
+import { openReader } from "../support/service.ts";
+
+const RUNS = 40;
+const SIGNED_FROM_MS = Date.parse("2026-04-12T10:00:10Z");
+
+/** An event of the history, without its ids: those must be new in each run. */
+interface Draft {
+  readonly signedAtMs: number;
+  readonly write: (run: string, id: string) => Payload;
+}
+
+const cards = fc.constantFrom("card-a", "card-b", "card-💳");
+// Few moments, so that ties are common; some after the signing, where they are capped.
+const time = fc
+  .integer({ min: 6, max: 13 })
+  .map((second) => `2026-04-12T10:00:${String(second).padStart(2, "0")}Z`);
+const signedAtMs = fc
+  .integer({ min: 0, max: 3 })
+  .map((second) => SIGNED_FROM_MS + second * 1_000);
+const maybe = <T>(value: fc.Arbitrary<T>) =>
+  fc.option(value, { nil: undefined });
+const amount = fc.constantFrom(
+  "0",
+  "1.10",
+  "99.999",
+  "1e2",
+  "-0.5",
+  "12345678901234567890.01",
+);
+
+const statusUpdate = fc
+  .record({
+    card: cards,
+    at: time,
+    signedAtMs,
+    status: fc.oneof(
+      { weight: 6, arbitrary: fc.constantFrom("ACTIVE", "FROZEN", "BLOCKED") },
+      { weight: 2, arbitrary: fc.constant("PRE_CANCEL") },
+      {
+        weight: 1,
+        arbitrary: fc.constantFrom("CANCELLED", "FAILED", "NEW_WORD"),
+      },
+    ),
+    reason: maybe(fc.constantFrom("a", " b ", "😀")),
+    balance: maybe(amount),
+  })
+  .map(({ card, at, status, reason, balance, ...draft }): Draft => ({
+    ...draft,
+    write: (run, event_id) =>
+      aStatusUpdate(
+        {
+          card_id: `${run} ${card}`,
+          card_status: status,
+          update_time: at,
+          update_reason: reason,
+          available_balance: balance,
+        },
+        { event_id },
+      ),
+  }));
+
+const cardUpdate = fc
+  .record({
+    card: cards,
+    signedAtMs,
+    status: maybe(
+      fc.constantFrom("ACTIVE", "FROZEN", "PRE_CANCEL", "CANCELLED"),
+    ),
+    limit: maybe(amount),
+    blocked: maybe(fc.constantFrom([], ["5999"], ["0742", "6551"])),
+    metadata: maybe(
+      fc.constantFrom({}, { a: "1" }, { "": "" }, { b: [1.5, null] }),
+    ),
+    control: maybe(amount),
+  })
+  .map(
+    ({ card, status, limit, blocked, metadata, control, ...draft }): Draft => ({
+      ...draft,
+      write: (run, event_id) =>
+        aCardUpdate(
+          {
+            card_id: `${run} ${card}`,
+            card_status: status,
+            card_limit: limit,
+            risk_control: blocked && { blocked_mcc: blocked },
+            metadata,
+            spending_controls: control && [
+              { amount: control, interval: "PER_TRANSACTION" },
+            ],
+          },
+          { event_id },
+        ),
+    }),
+  );
+
+const authorization = fc
+  .record({
+    card: cards,
+    transaction: fc.constantFrom("t1", "t2"),
+    at: maybe(time),
+    signedAtMs,
+    status: fc.constantFrom("PENDING", "APPROVED", "DECLINED", "REVERSED"),
+    description: maybe(
+      fc.constantFrom("Forbid MCC from account", "1107 - Invalid CVV2", "odd"),
+    ),
+    mcc: maybe(fc.constantFrom("5999", "0742")),
+    amount: maybe(amount),
+    balance: maybe(amount),
+  })
+  .map(
+    ({
+      card,
+      transaction,
+      at,
+      status,
+      description,
+      mcc,
+      amount,
+      balance,
+      ...draft
+    }): Draft => ({
+      ...draft,
+      write: (run, event_id) =>
+        anAuthorization(
+          {
+            card_id: `${run} ${card}`,
+            transaction_id: `${run} ${transaction}`,
+            transaction_status: status,
+            transaction_time: at,
+            transaction_amount: amount,
+            description,
+            card_available_balance: balance,
+            merchant_data: mcc && [{ category_code: mcc }],
+          },
+          { event_id },
+        ),
+    }),
+  );
+
+/**
+ * A history, the order in which it is received, and how two workers share it: each has events of its own, so that
+ * they work on one card at the same moment, and then repeats what either of them may have done.
+ */
+const scenario = fc
+  .array(fc.oneof(statusUpdate, cardUpdate, authorization), {
+    minLength: 4,
+    maxLength: 14,
+  })
+  .chain((history) => {
+    const indexes = history.map((_, index) => index);
+    const everything = fc.shuffledSubarray(indexes, {
+      minLength: history.length,
+    });
+    return fc.record({
+      history: fc.constant(history),
+      received: everything,
+      folded: everything,
+      worked: everything,
+      batchSize: fc.integer({ min: 1, max: 4 }),
+      repeated: fc.array(fc.constantFrom(...indexes), { maxLength: 8 }),
+    });
+  });
+
+/** Two lists of batches: every second event for each. */
+function share(
+  worked: readonly number[],
+  batchSize: number,
+  repeated: readonly number[],
+): readonly (readonly number[])[][] {
+  return [0, 1].map((worker) => {
+    const own = worked.filter((_, place) => place % 2 === worker);
+    const batches: (readonly number[])[] = [];
+    for (let at = 0; at < own.length; at += batchSize)
+      batches.push(own.slice(at, at + batchSize));
+    return repeated.length === 0 ? batches : [...batches, repeated];
+  });
+}
+
+describe("the projection in the database", () => {
+  let database: TestDatabase;
+  let pool: Pool;
+  let db: Database;
+  let run = 0;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    pool = createPool({
+      url: database.url,
+      maxConnections: 4,
+      queryTimeoutMs: 10_000,
+      applicationName: "convergence.test",
+      onError: () => undefined,
+    });
+    db = createDatabase(pool);
+  });
+
+  afterAll(async () => {
+    await database.drop();
+  });
+
+  test("is the same for every order, repetition and division of the work, also over two workers at once", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        scenario,
+        async ({ history, received, folded, worked, batchSize, repeated }) => {
+          const name = `run ${++run}`;
+          const events = history.map((draft, index) => ({
+            signedAt: instantFromEpochMs(draft.signedAtMs),
+            // Not in the order of the history, and beyond the first plane, where orders of text differ.
+            payload: draft.write(
+              name,
+              `${name} ${["💳", "\uff5e", "b", "a"][index % 4] ?? ""}${index}`,
+            ),
+          }));
+          await recordEvents(
+            pool,
+            received.map((index) => entryOf(events[index])),
+          );
+          const apply = async (indexes: readonly number[]) => {
+            const ids = indexes.map(
+              (index) => events[index]?.payload.event_id ?? "",
+            );
+            const { failed } = await reconcileEvents(ids, {
+              db,
+              retry: { maxAttempts: 3, firstDelayMs: 1, maxDelayMs: 1 },
+              random: () => 1,
+              checkpoint: noCheckpoint,
+            });
+            expect(failed).toEqual([]);
+          };
+
+          await Promise.all(
+            share(worked, batchSize, repeated).map(async (batches) => {
+              for (const batch of batches) await apply(batch);
+            }),
+          );
+          await apply(received);
+
+          const expected = await fold(
+            name,
+            folded.map((index) => events[index]),
+          );
+          expect(await storedRows(name)).toEqual(expected);
+        },
+      ),
+      {
+        numRuns: RUNS,
+        interruptAfterTimeLimit: 20_000,
+        verbose: fc.VerbosityLevel.Verbose,
+      },
+    );
+
+    await db.destroy();
+    const reader = openReader(database.url);
+    const [{ deadlocks } = { deadlocks: "" }] = await reader.rows(
+      "select deadlocks from pg_stat_database where datname = current_database()",
+    );
+    await reader.close();
+    expect(deadlocks).toBe("0");
+  }, 60_000);
+
+  interface Recorded {
+    readonly signedAt: Instant;
+    readonly payload: Payload;
+  }
+
+  function entryOf(event: Recorded | undefined) {
+    if (event === undefined) throw new Error("no such event");
+    const { payload, signedAt } = event;
+    return {
+      eventId: payload.event_id,
+      eventType: payload.event_type,
+      eventName: payload.event_name,
+      version: payload.version,
+      sourceId: payload.source_id,
+      cardId: String(payload.data["card_id"]),
+      body: JSON.stringify(payload),
+      bodySha256: sha256(payload),
+      signedAt,
+      state: "received" as const,
+    };
+  }
+
+  /** The rows that the pure rules give. Only the database's own `received_at` is taken from it. */
+  async function fold(name: string, events: readonly (Recorded | undefined)[]) {
+    const receivedAt = await receivedTimes(name);
+    const foldedCards = new Map<string, Card>();
+    const foldedAuthorizations = new Map<string, Authorization>();
+    for (const recorded of events) {
+      if (recorded === undefined) throw new Error("no such event");
+      const { payload, signedAt } = recorded;
+      const event = decode(JSON.stringify(payload), {
+        signedAt,
+        receivedAt: receivedAt.get(payload.event_id) ?? signedAt,
+      });
+      foldedCards.set(
+        event.cardId,
+        applyToCard(foldedCards.get(event.cardId), event),
+      );
+      if (event.kind !== "authorization-reported") continue;
+      foldedAuthorizations.set(
+        event.transactionId,
+        applyToAuthorization(
+          foldedAuthorizations.get(event.transactionId),
+          event,
+        ),
+      );
+    }
+    return {
+      cards: [...foldedCards.values()]
+        .map(toCardRow)
+        .toSorted(byKey("card_id")),
+      authorizations: [...foldedAuthorizations.values()]
+        .map(toAuthorizationRow)
+        .toSorted(byKey("transaction_id")),
+    };
+  }
+
+  function decode(
+    text: string,
+    times: { signedAt: Instant; receivedAt: Instant },
+  ): CardEvent {
+    const decoded = decodeKeptEvent(text, times);
+    if (decoded.kind !== "known") throw new Error(JSON.stringify(decoded));
+    return decoded.event;
+  }
+
+  async function receivedTimes(
+    name: string,
+  ): Promise<ReadonlyMap<string, Instant>> {
+    const rows = await db
+      .selectFrom("webhook_events")
+      .select(["event_id", "received_at"])
+      .where("event_id", "like", `${name} %`)
+      .execute();
+    return new Map(rows.map((row) => [row.event_id, row.received_at]));
+  }
+
+  /**
+   * What is stored. Without `updated_at`, which says when a row was last written and so depends on how the work
+   * was divided, and `mcc_mode`, which the database derives from the two lists.
+   */
+  async function storedRows(name: string) {
+    const cardRows = await db
+      .selectFrom("cards")
+      .selectAll()
+      .where("card_id", "like", `${name} %`)
+      .execute();
+    const authorizationRows = await db
+      .selectFrom("authorizations")
+      .selectAll()
+      .where("transaction_id", "like", `${name} %`)
+      .execute();
+    return {
+      cards: cardRows.map(withoutDerived).toSorted(byKey("card_id")),
+      authorizations: authorizationRows
+        .map(withoutDerived)
+        .toSorted(byKey("transaction_id")),
+    };
+  }
+
+  function withoutDerived<Row extends object>(row: Row): Row {
+    return Object.fromEntries(
+      Object.entries(row).filter(
+        ([column]) => column !== "updated_at" && column !== "mcc_mode",
+      ),
+    ) as Row;
+  }
+
+  function byKey<Key extends string>(key: Key) {
+    return (
+      a: { readonly [K in Key]: string },
+      b: { readonly [K in Key]: string },
+    ) => (a[key] < b[key] ? -1 : 1);
+  }
+});

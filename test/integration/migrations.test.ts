@@ -1,0 +1,197 @@
+import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { findPendingMigrations, migrate } from "../../db/migrate.ts";
+import { createLogger } from "../../src/logger.ts";
+import { prepareDatabase } from "../../src/prepare-database.ts";
+import type { Database } from "../../src/store/database.ts";
+import { createDatabase, createPool } from "../../src/store/database.ts";
+import type { TestDatabase } from "../support/database.ts";
+import {
+  createEmptyDatabase,
+  createTestDatabase,
+} from "../support/database.ts";
+import type { Reader } from "../support/service.ts";
+import { openReader } from "../support/service.ts";
+
+const silent = createLogger("silent");
+
+function openDatabase(url: string): Database {
+  return createDatabase(
+    createPool({
+      url,
+      maxConnections: 2,
+      queryTimeoutMs: 30_000,
+      applicationName: "migrations.test",
+      onError: () => undefined,
+    }),
+  );
+}
+
+describe("migrations of an empty database", () => {
+  let database: TestDatabase;
+  let reader: Reader;
+
+  beforeEach(async () => {
+    database = await createEmptyDatabase();
+    reader = openReader(database.url);
+  });
+
+  afterEach(async () => {
+    await reader.close();
+    await database.drop();
+  });
+
+  const tables = async () => {
+    const rows = await reader.rows(
+      "select table_name from information_schema.tables where table_schema = 'public' order by 1",
+    );
+    return rows.map((row) => row["table_name"]);
+  };
+
+  const allTables = [
+    "authorizations",
+    "cards",
+    "mcc_declines",
+    "quarantined_events",
+    "webhook_events",
+  ];
+
+  test("eight instances at once apply each migration once", async () => {
+    const instances = Array.from({ length: 8 }, () =>
+      openDatabase(database.url),
+    );
+
+    const applied = await Promise.all(instances.map((db) => migrate(db)));
+    await Promise.all(instances.map((db) => db.destroy()));
+
+    expect(applied.filter((names) => names.length > 0)).toHaveLength(1);
+    expect(await tables()).toEqual(allTables);
+  });
+
+  test("eight instances at once prepare the whole database, its queue too", async () => {
+    const connection = { kind: "postgres", url: database.url } as const;
+
+    await Promise.all(
+      Array.from({ length: 8 }, () =>
+        prepareDatabase(database.url, connection, silent),
+      ),
+    );
+
+    expect(await tables()).toEqual(allTables);
+    const [queue] = await reader.rows(
+      "select count(*) > 0 as exists from information_schema.tables where table_schema = 'bullmq'",
+    );
+    expect(queue).toEqual({ exists: true });
+  });
+
+  test("a second run does nothing", async () => {
+    const db = openDatabase(database.url);
+    await migrate(db);
+
+    const applied = await migrate(db);
+    const pending = await findPendingMigrations(db);
+    await db.destroy();
+
+    expect(applied).toEqual([]);
+    expect(pending).toEqual([]);
+  });
+
+  test("a migration that fails rejects and leaves nothing behind", async () => {
+    await reader.rows("create table cards (somebody_elses text)");
+    const db = openDatabase(database.url);
+
+    const migrated = migrate(db);
+
+    await expect(migrated).rejects.toThrow('relation "cards" already exists');
+    expect(await tables()).toEqual(["cards"]);
+    expect(await findPendingMigrations(db)).not.toEqual([]);
+    await db.destroy();
+  });
+});
+
+describe("the schema", () => {
+  let database: TestDatabase;
+  let reader: Reader;
+
+  beforeEach(async () => {
+    database = await createTestDatabase();
+    reader = openReader(database.url);
+  });
+
+  afterEach(async () => {
+    await reader.close();
+    await database.drop();
+  });
+
+  test("every table, view and column carries a comment", async () => {
+    const silentOnes = await reader.rows(`
+      select c.relname as name, null as column
+      from pg_class c
+      where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm')
+        and obj_description(c.oid, 'pg_class') is null
+      union all
+      select c.relname, a.attname
+      from pg_class c
+      join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+      where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm')
+        and col_description(c.oid, a.attnum) is null`);
+
+    expect(silentOnes).toEqual([]);
+  });
+
+  test.each([
+    ["select * from cards where card_status = 'ACTIVE'", "cards"],
+    ["select * from cards where cardholder_id = 'x'", "cards"],
+    [
+      "select * from authorizations where card_id = 'x' order by transaction_time desc limit 10",
+      "authorizations_by_card",
+    ],
+    [
+      "select * from authorizations where transaction_time > now() - interval '1 day'",
+      "authorizations_by_time",
+    ],
+    [
+      "select * from authorizations where mcc_declined order by received_at desc limit 10",
+      "authorizations_mcc_declined",
+    ],
+    [
+      "select * from mcc_declines order by received_at desc limit 10",
+      "authorizations_mcc_declined",
+    ],
+    [
+      "select * from webhook_events where state = 'received' order by coalesce(hinted_at, received_at) limit 200",
+      "webhook_events_waiting",
+    ],
+    [
+      "select * from webhook_events where state = 'failed' order by received_at",
+      "webhook_events_failed",
+    ],
+    [
+      "select * from webhook_events where card_id = 'x' order by signed_at",
+      "webhook_events_card",
+    ],
+    [
+      "select * from quarantined_events where resolved_at is null order by received_at",
+      "quarantined_events_open",
+    ],
+  ])("%s is answered by an index", async (query, index) => {
+    const plan = await explain(query);
+
+    expect(plan).toMatch(
+      new RegExp(`Index (Only )?Scan.* ${index}|Bitmap Index Scan on ${index}`),
+    );
+    expect(plan).not.toMatch(/Seq Scan on (?!cards c)/);
+  });
+
+  async function explain(query: string): Promise<string> {
+    const planner = openReader(
+      database.url,
+      "-c enable_seqscan=off -c enable_sort=off",
+    );
+    try {
+      const rows = await planner.rows(`explain ${query}`);
+      return rows.map((row) => String(row["QUERY PLAN"])).join("\n");
+    } finally {
+      await planner.close();
+    }
+  }
+});

@@ -1,0 +1,533 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import pg from "pg";
+import type { Instant } from "../../src/domain/instant.ts";
+import { instantFromEpochMs } from "../../src/domain/instant.ts";
+import { createEventQueue } from "../../src/queue/event-queue.ts";
+import type { EventQueue } from "../../src/queue/event-queue.ts";
+import { noCheckpoint } from "../../src/checkpoint.ts";
+import type { ReconcileOptions } from "../../src/reconcile-events.ts";
+import { reconcileEvents } from "../../src/reconcile-events.ts";
+import type { RequeueOptions } from "../../src/requeue-stalled.ts";
+import { requeueStalled } from "../../src/requeue-stalled.ts";
+import type { Database } from "../../src/store/database.ts";
+import { createDatabase, createPool } from "../../src/store/database.ts";
+import type { InboxEntry } from "../../src/store/inbox.ts";
+import { recordEvents, takeStalledEvents } from "../../src/store/inbox.ts";
+import { aStatusUpdate, sha256 } from "../support/deliveries.ts";
+import type { Payload } from "../support/fixtures.ts";
+import type { TestDatabase } from "../support/database.ts";
+import { createTestDatabase } from "../support/database.ts";
+import { waitFor } from "../support/wait-for.ts";
+import type { Reader, TestService } from "../support/service.ts";
+import { openReader, startTestService } from "../support/service.ts";
+
+const rules: Omit<ReconcileOptions, "db"> = {
+  retry: { maxAttempts: 3, firstDelayMs: 1_000, maxDelayMs: 60_000 },
+  random: () => 0.5,
+  checkpoint: noCheckpoint,
+};
+
+function entryOf(event: Payload): InboxEntry {
+  return {
+    eventId: event.event_id,
+    eventType: event.event_type,
+    eventName: event.event_name,
+    version: event.version,
+    sourceId: event.source_id,
+    cardId: String(event.data["card_id"]),
+    body: JSON.stringify(event),
+    bodySha256: sha256(event),
+    signedAt: instantFromEpochMs(Date.now()) satisfies Instant,
+    state: "received",
+  };
+}
+
+const idsOf = (events: readonly Payload[]) =>
+  events.map(({ event_id }) => event_id);
+
+let database: TestDatabase;
+let reader: Reader;
+let pool: pg.Pool;
+let db: Database;
+let options: ReconcileOptions;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  reader = openReader(database.url);
+  pool = createPool({
+    url: database.url,
+    maxConnections: 6,
+    queryTimeoutMs: 10_000,
+    applicationName: "reconcile.test",
+    onError: () => undefined,
+  });
+  db = createDatabase(pool);
+  options = { ...rules, db };
+});
+
+afterAll(async () => {
+  await db.destroy();
+  await reader.close();
+  await database.drop();
+});
+
+async function record(...events: readonly Payload[]): Promise<string[]> {
+  await recordEvents(pool, events.map(entryOf));
+  return idsOf(events);
+}
+
+/** What a release without this event's handler, or a hand in the database, would leave behind. */
+async function spoil(eventId: string, body: string): Promise<void> {
+  await reader.rows("update webhook_events set body = $2 where event_id = $1", [
+    eventId,
+    body,
+  ]);
+}
+
+async function inboxRow(eventId: string) {
+  const [row] = await reader.rows(
+    "select * from webhook_events where event_id = $1",
+    [eventId],
+  );
+  return row;
+}
+
+describe("reconciling", () => {
+  test("nothing does nothing", async () => {
+    const outcome = await reconcileEvents([], options);
+
+    expect(outcome).toEqual({ reconciled: [], failed: [] });
+  });
+
+  test("an unknown event does nothing", async () => {
+    const outcome = await reconcileEvents([randomUUID()], options);
+
+    expect(outcome).toEqual({ reconciled: [], failed: [] });
+  });
+
+  test("an event that is processed is not applied again", async () => {
+    const event = aStatusUpdate();
+    const ids = await record(event);
+    await reconcileEvents(ids, options);
+    await reader.rows(
+      "update cards set card_status = 'TOUCHED' where card_id = $1",
+      [event.data["card_id"]],
+    );
+
+    const again = await reconcileEvents([...ids, ...ids], options);
+    const alone = await reconcileEvents(ids, options, true);
+
+    expect(again.reconciled).toEqual([]);
+    expect(alone.reconciled).toEqual([]);
+    expect(await inboxRow(event.event_id)).toMatchObject({
+      state: "processed",
+      attempts: 1,
+    });
+    const [card] = await reader.rows(
+      "select card_status from cards where card_id = $1",
+      [event.data["card_id"]],
+    );
+    expect(card).toEqual({ card_status: "TOUCHED" });
+  });
+
+  test("an event that cannot be applied does not hold its neighbours", async () => {
+    const events = [aStatusUpdate(), aStatusUpdate(), aStatusUpdate()];
+    const [before, poison, after] = await record(...events);
+    await spoil(poison ?? "", JSON.stringify({ canary: "4096360812348664" }));
+
+    const outcome = await reconcileEvents(idsOf(events), options);
+
+    expect(outcome.reconciled.map(({ event }) => event.eventId)).toEqual([
+      before,
+      after,
+    ]);
+    expect(outcome.failed).toEqual([
+      { eventId: poison, error: expect.any(String), retryInMs: 750 },
+    ]);
+    const row = await inboxRow(poison ?? "");
+    expect(row).toMatchObject({ state: "received", attempts: 1 });
+    expect(row?.["last_error"]).toMatch(/no longer/);
+    expect(row?.["last_error"]).not.toContain("canary");
+  });
+
+  test.each([
+    ["no JSON, with a canary 4096360812348664", "syntax"],
+    ['"canary 4096360812348664"', "shape"],
+  ])("the error of %s says nothing of its value", async (body) => {
+    const [eventId = ""] = await record(aStatusUpdate());
+    await spoil(eventId, body);
+
+    await reconcileEvents([eventId], options);
+
+    const row = await inboxRow(eventId);
+    expect(row?.["last_error"]).toEqual(expect.any(String));
+    expect(row?.["last_error"]).not.toMatch(/canary|4096/);
+  });
+
+  test("it is tried again ever later, ends failed with its reason, and then rests", async () => {
+    const [eventId = ""] = await record(aStatusUpdate());
+    await spoil(eventId, "{}");
+
+    const delays: unknown[] = [];
+    for (let attempt = 1; attempt <= rules.retry.maxAttempts; attempt++) {
+      const { failed } = await reconcileEvents([eventId], options);
+      delays.push(failed[0]?.retryInMs);
+    }
+    const afterwards = await reconcileEvents([eventId], options, true);
+
+    expect(delays).toEqual([750, 1_500, undefined]);
+    expect(afterwards).toEqual({ reconciled: [], failed: [] });
+    expect(await inboxRow(eventId)).toMatchObject({
+      state: "failed",
+      attempts: 3,
+      last_error: expect.stringContaining("no longer valid"),
+      processed_at: null,
+    });
+    expect(
+      (await takeStalledEvents(db, -3_600_000, undefined, 200)).map(
+        (event) => event.eventId,
+      ),
+    ).not.toContain(eventId);
+  });
+
+  test("an event that ended the process as often as it may is given up without another try", async () => {
+    const [eventId = ""] = await record(aStatusUpdate());
+    await reader.rows(
+      "update webhook_events set attempts = 3 where event_id = $1",
+      [eventId],
+    );
+
+    const outcome = await reconcileEvents([eventId], options, true);
+
+    expect(outcome.reconciled).toEqual([]);
+    expect(await inboxRow(eventId)).toMatchObject({
+      state: "failed",
+      attempts: 3,
+      last_error: "the process ended while it worked on this event",
+    });
+  });
+
+  test("rows that another transaction holds are waited for, and applied once", async () => {
+    const event = aStatusUpdate();
+    const ids = await record(event);
+    const holder = new pg.Client({ connectionString: database.url });
+    await holder.connect();
+    await holder.query("begin");
+    await holder.query(
+      "select 1 from webhook_events where event_id = $1 for update",
+      ids,
+    );
+
+    const first = reconcileEvents(ids, options);
+    const second = reconcileEvents(ids, options);
+    await untilWaiting(2);
+    await holder.query("commit");
+    await holder.end();
+    const outcomes = await Promise.all([first, second]);
+
+    expect(outcomes.flatMap(({ reconciled }) => reconciled)).toHaveLength(1);
+    expect(outcomes.flatMap(({ failed }) => failed)).toEqual([]);
+    expect(await inboxRow(event.event_id)).toMatchObject({ attempts: 1 });
+  });
+
+  test("a transaction that dies after its work leaves nothing of it", async () => {
+    const event = aStatusUpdate();
+    const ids = await record(event);
+    const holder = new pg.Client({ connectionString: database.url });
+    await holder.connect();
+    await holder.query("begin");
+    await holder.query("lock table authorizations, cards in exclusive mode");
+
+    const outcome = reconcileEvents(ids, options);
+    await untilWaiting(1);
+    await reader.rows(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+       where application_name = 'reconcile.test' and wait_event_type = 'Lock'`,
+    );
+    await holder.query("commit");
+    await holder.end();
+    await outcome;
+
+    expect(await inboxRow(event.event_id)).toMatchObject({
+      state: "processed",
+    });
+    expect(
+      await reader.rows("select 1 from cards where card_id = $1", [
+        event.data["card_id"],
+      ]),
+    ).toHaveLength(1);
+  });
+
+  async function untilWaiting(count: number): Promise<void> {
+    await waitFor(
+      async () => {
+        const rows = await reader.rows(
+          `select 1 from pg_stat_activity
+           where application_name = 'reconcile.test' and wait_event_type = 'Lock'`,
+        );
+        return rows.length >= count;
+      },
+      { what: "somebody to wait for a lock" },
+    );
+  }
+});
+
+describe("a database that keeps another time zone", () => {
+  test.each(["Asia/Shanghai", "America/Los_Angeles", "Asia/Kathmandu"])(
+    "of %s, gives the same rows, whatever times they hold",
+    async (zone) => {
+      const local = await createTestDatabase();
+      const localReader = openReader(local.url);
+      await localReader.rows(
+        `alter database ${new URL(local.url).pathname.slice(1)} set timezone = '${zone}'`,
+      );
+      const localPool = createPool({
+        url: local.url,
+        maxConnections: 2,
+        queryTimeoutMs: 10_000,
+        applicationName: "time-zone.test",
+        onError: () => undefined,
+      });
+      const localDb = createDatabase(localPool);
+      const card_id = randomUUID();
+      const events = [
+        ["1800-01-01T00:00:00.123456Z", "ACTIVE"],
+        ["0001-01-02T00:00:00Z", "FROZEN"],
+        ["2026-04-12T10:00:00+08:00", "BLOCKED"],
+      ].map(([update_time, card_status]) =>
+        aStatusUpdate({ card_id, update_time, card_status }),
+      );
+
+      const failures: unknown[] = [];
+      for (const event of events) {
+        await recordEvents(localPool, [entryOf(event)]);
+        const { failed } = await reconcileEvents([event.event_id], {
+          ...rules,
+          db: localDb,
+        });
+        failures.push(...failed);
+      }
+      const rows = await localReader.rows(
+        "select card_status, status_changed_at from cards",
+      );
+      await localDb.destroy();
+      await localReader.close();
+      await local.drop();
+
+      expect(failures).toEqual([]);
+      expect(rows).toEqual([
+        { card_status: "BLOCKED", status_changed_at: "2026-04-12 02:00:00+00" },
+      ]);
+    },
+  );
+});
+
+describe("the search for stalled events", () => {
+  let own: TestDatabase;
+  let ownPool: pg.Pool;
+  let ownDb: Database;
+  let ownReader: Reader;
+  let queue: EventQueue;
+
+  beforeAll(async () => {
+    own = await createTestDatabase();
+    ownReader = openReader(own.url);
+    ownPool = createPool({
+      url: own.url,
+      maxConnections: 6,
+      queryTimeoutMs: 10_000,
+      applicationName: "requeue.test",
+      onError: () => undefined,
+    });
+    ownDb = createDatabase(ownPool);
+    queue = createEventQueue(
+      { kind: "postgres", url: own.url },
+      { log: { warn: () => undefined } },
+    );
+  });
+
+  afterAll(async () => {
+    await queue.close();
+    await ownDb.destroy();
+    await ownReader.close();
+    await own.drop();
+  });
+
+  const jobIds = async () => {
+    const rows = await ownReader.rows(
+      "select data from bullmq.job where state = 'waiting' order by seq",
+    );
+    return rows.flatMap(
+      (row) => (row["data"] as { eventIds: string[] }).eventIds,
+    );
+  };
+
+  /** A hint younger than this is left alone. */
+  const GRACE_MS = 1_000;
+
+  const sweep = (more: Partial<RequeueOptions> = {}) =>
+    requeueStalled({
+      signal: AbortSignal.timeout(4_000),
+      oldestWaitingAt: () => queue.oldestWaitingAt(),
+      takeStalled: (placedBefore, limit) =>
+        takeStalledEvents(ownDb, GRACE_MS, placedBefore, limit),
+      enqueue: (events, oneByOne) =>
+        queue.enqueue({
+          eventIds: events.map(({ eventId }) => eventId),
+          name: "stalled",
+          oneByOne,
+        }),
+      reconcile: () => Promise.reject(new Error("the queue is there")),
+      ...more,
+    });
+
+  test("does nothing on an empty inbox", async () => {
+    expect(await sweep()).toEqual({ requeued: 0, reconciled: 0 });
+    expect(await jobIds()).toEqual([]);
+  });
+
+  test("finds what was never hinted, once by two instances at once", async () => {
+    const events = Array.from({ length: 450 }, () => aStatusUpdate());
+    await recordEvents(ownPool, events.map(entryOf));
+    await ownReader.rows(
+      "update webhook_events set received_at = now() - interval '1 minute'",
+    );
+
+    const [one, other] = await Promise.all([sweep(), sweep()]);
+
+    const hinted = await jobIds();
+    expect(hinted).toHaveLength(450);
+    expect(new Set(hinted)).toEqual(new Set(idsOf(events)));
+    expect(one.requeued + other.requeued).toBe(450);
+  });
+
+  test("adds nothing to a queue that is deep and alive, however often it looks", async () => {
+    const before = await jobIds();
+    await ownReader.rows(
+      "update webhook_events set hinted_at = now() - interval '4 seconds'",
+    );
+
+    for (let times = 0; times < 5; times++) await sweep();
+
+    expect(before.length).toBeGreaterThan(0);
+    expect(await jobIds()).toEqual(before);
+  });
+
+  test("finds what lost its hint beside those that wait in the queue", async () => {
+    const lost = aStatusUpdate();
+    await recordEvents(ownPool, [entryOf(lost)]);
+    await ownReader.rows(
+      "update webhook_events set received_at = now() - interval '1 minute' where event_id = $1",
+      [lost.event_id],
+    );
+
+    const counts = await sweep();
+
+    expect(counts).toEqual({ requeued: 1, reconciled: 0 });
+    expect((await jobIds()).filter((id) => id === lost.event_id)).toHaveLength(
+      1,
+    );
+  });
+});
+
+describe("a search that takes longer than the grace of a hint", () => {
+  test("hints at each event once all the same", async () => {
+    const own = await createTestDatabase();
+    const ownPool = createPool({
+      url: own.url,
+      maxConnections: 2,
+      queryTimeoutMs: 10_000,
+      applicationName: "slow-sweep.test",
+      onError: () => undefined,
+    });
+    const ownDb = createDatabase(ownPool);
+    const events = Array.from({ length: 450 }, () => aStatusUpdate());
+    await recordEvents(ownPool, events.map(entryOf));
+    await ownPool.query(
+      "update webhook_events set received_at = now() - interval '1 minute'",
+    );
+    const hinted: string[] = [];
+
+    await requeueStalled({
+      signal: AbortSignal.timeout(3_000),
+      oldestWaitingAt: () => Promise.resolve(undefined),
+      takeStalled: (placedBefore, limit) =>
+        takeStalledEvents(ownDb, 50, placedBefore, limit),
+      enqueue: async (batch) => {
+        hinted.push(...batch.map(({ eventId }) => eventId));
+        // As slow as a queue can be that still answers, in proportion to the grace.
+        await sleep(60);
+      },
+      reconcile: () => Promise.reject(new Error("the queue is there")),
+    });
+    await ownDb.destroy();
+    await own.drop();
+
+    expect(hinted).toHaveLength(450);
+  });
+});
+
+describe("a running service", () => {
+  let service: TestService;
+
+  beforeAll(async () => {
+    service = await startTestService({ queue: "postgres" });
+  });
+
+  afterAll(async () => {
+    await service.stop();
+  });
+
+  test("applies an event that nobody hinted at, within its period and the grace of a hint", async () => {
+    const ownPool = createPool({
+      url: service.databaseUrl,
+      maxConnections: 1,
+      queryTimeoutMs: 5_000,
+      applicationName: "unhinted.test",
+      onError: () => undefined,
+    });
+    await recordEvents(ownPool, [entryOf(aStatusUpdate())]);
+    await ownPool.end();
+
+    await service.untilApplied(6_000);
+
+    expect(await service.rows("select state from webhook_events")).toEqual([
+      { state: "processed" },
+    ]);
+  });
+
+  test("gives an event up after its attempts, beside others that are applied", async () => {
+    const poison = aStatusUpdate();
+    const ownPool = createPool({
+      url: service.databaseUrl,
+      maxConnections: 1,
+      queryTimeoutMs: 5_000,
+      applicationName: "poison.test",
+      onError: () => undefined,
+    });
+    const neighbour = aStatusUpdate();
+    await recordEvents(ownPool, [
+      { ...entryOf(poison), body: '{"event_id":"canary"}' },
+      entryOf(neighbour),
+    ]);
+    await ownPool.end();
+
+    await service.untilApplied(20_000);
+
+    const rows = await service.rows(
+      "select event_id, state, attempts from webhook_events where event_id in ($1, $2)",
+      [poison.event_id, neighbour.event_id],
+    );
+    expect(rows).toHaveLength(2);
+    expect(rows).toEqual(
+      expect.arrayContaining([
+        { event_id: poison.event_id, state: "failed", attempts: 3 },
+        { event_id: neighbour.event_id, state: "processed", attempts: 1 },
+      ]),
+    );
+    expect(service.log()).toContain('"msg":"event given up"');
+    expect(service.log()).not.toContain("canary");
+  }, 25_000);
+});

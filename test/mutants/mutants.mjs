@@ -1,0 +1,346 @@
+/**
+ * One fault each, as a careless change would bring it in. `edits` are exact replacements in src/; `tests` are the
+ * fewest tests that must notice: a file, and where that is long, the titles in it.
+ *
+ * @typedef {{ readonly file: string, readonly from: string, readonly to: string }} Edit
+ * @typedef {{ readonly project: string, readonly file: string, readonly titles?: string }} Target
+ * @typedef {{ readonly name: string, readonly edits: readonly Edit[], readonly tests: readonly Target[] }} Mutant
+ */
+
+const unit = (file) => ({ project: "unit", file: `test/unit/${file}` });
+const integration = (file, titles) => ({
+  project: "integration",
+  file: `test/integration/${file}`,
+  titles,
+});
+const e2e = (file, titles) => ({
+  project: "e2e",
+  file: `test/e2e/${file}`,
+  titles,
+});
+
+/** @type {readonly Mutant[]} */
+export const mutants = [
+  {
+    name: "acknowledge before commit",
+    edits: [
+      {
+        file: "src/receive-webhook.ts",
+        from: "const results = await record(entries);",
+        to: 'const results = entries.map((): Recorded => "recorded");\n  void record(entries).catch(() => undefined);',
+      },
+    ],
+    tests: [e2e("security.test.ts", "waits for the commit")],
+  },
+  {
+    name: "look up, then insert",
+    edits: [
+      {
+        file: "src/store/inbox.ts",
+        from: "const rows = [...entries.values()];",
+        to: "const stored = await findStoredDigests(pool, [...entries.keys()]);\n  const rows = [...entries.values()].filter((row) => !stored.has(row.eventId));",
+      },
+      {
+        file: "src/store/inbox.ts",
+        from: "      on conflict (event_id) do nothing\n",
+        to: "",
+      },
+    ],
+    tests: [e2e("security.test.ts", "accepted once by two instances")],
+  },
+  {
+    name: "no tie-break",
+    edits: [
+      {
+        file: "src/domain/clock.ts",
+        from: "return compareCodePoints(a.eventId, b.eventId);",
+        to: "return 0;",
+      },
+    ],
+    tests: [unit("domain/clock.test.ts")],
+  },
+  {
+    name: "hint lost, and sweep off",
+    edits: [
+      {
+        file: "src/service.ts",
+        from: "hint(queue, eventIds, nameOfHint(events), metrics);",
+        to: "if (eventIds.length === 0) hint(queue, eventIds, nameOfHint(events), metrics);",
+      },
+      {
+        file: "src/worker.ts",
+        from: "startPeriodic(config.queue.requeuePeriodMs,",
+        to: "startPeriodic(2 ** 30,",
+      },
+    ],
+    tests: [e2e("service.test.ts", "a late freeze does not revive")],
+  },
+  {
+    name: "sweep off",
+    edits: [
+      {
+        file: "src/worker.ts",
+        from: "startPeriodic(config.queue.requeuePeriodMs,",
+        to: "startPeriodic(2 ** 30,",
+      },
+    ],
+    tests: [
+      integration(
+        "reconcile.test.ts",
+        "applies an event that nobody hinted at",
+      ),
+    ],
+  },
+  {
+    name: "mark processed outside the transaction",
+    edits: [
+      {
+        file: "src/reconcile-events.ts",
+        from: "    await markProcessed(trx, ids, countAttempts);\n",
+        to: "",
+      },
+      {
+        file: "src/reconcile-events.ts",
+        from: '  checkpoint("committed", eventIds);',
+        to: '  await db.transaction().execute((trx) =>\n    markProcessed(trx, reconciled.map(({ event }) => event.eventId), countAttempts),\n  );\n  checkpoint("committed", eventIds);',
+      },
+    ],
+    tests: [e2e("security.test.ts", "both are one transaction")],
+  },
+  {
+    name: "freshness before MAC",
+    edits: [
+      {
+        file: "src/uqpay/signature.ts",
+        from: "  if (!isSignedByAny(rules.secrets, rawBody, timestamp, signature))",
+        to: '  const claimedMs = readTimestamp(timestamp);\n  if (claimedMs === undefined || Math.abs(nowMs - claimedMs) > rules.toleranceSeconds * 1000)\n    return { kind: "stale", signedAtMs: claimedMs };\n  if (!isSignedByAny(rules.secrets, rawBody, timestamp, signature))',
+      },
+    ],
+    tests: [unit("uqpay/signature.test.ts")],
+  },
+  {
+    name: "no authority in the clock",
+    edits: [
+      {
+        file: "src/domain/clock.ts",
+        from: "  if (a.authority !== b.authority) return a.authority - b.authority;\n",
+        to: "",
+      },
+    ],
+    tests: [unit("domain/card.test.ts")],
+  },
+  {
+    name: "no finality in the clock",
+    edits: [
+      {
+        file: "src/domain/clock.ts",
+        from: "  if (a.finality !== b.finality) return a.finality - b.finality;\n",
+        to: "",
+      },
+    ],
+    tests: [unit("domain/card.test.ts")],
+  },
+  {
+    name: "a time in the future wins for ever",
+    edits: [
+      {
+        file: "src/domain/clock.ts",
+        from: ": earlier(ownTime, origin.signedAt),",
+        to: ": earlier(ownTime, ownTime),",
+      },
+    ],
+    tests: [unit("domain/card.test.ts")],
+  },
+  {
+    name: "absent overwrites known",
+    edits: [
+      {
+        file: "src/domain/registers.ts",
+        from: "if (value !== undefined) registers[field] = { value, clock };",
+        to: "registers[field] = { value: value as Fields[keyof Fields], clock };",
+      },
+    ],
+    tests: [unit("domain/registers.test.ts")],
+  },
+  {
+    name: "amounts through Number",
+    edits: [
+      {
+        file: "src/uqpay/fields.ts",
+        from: "return decimals === 0 ? wholePart : `${wholePart}.${digits.slice(point)}`;",
+        to: "return String(Number(decimals === 0 ? wholePart : `${wholePart}.${digits.slice(point)}`));",
+      },
+    ],
+    tests: [unit("uqpay/fields.test.ts")],
+  },
+  {
+    name: "event ids compared by UTF-16 units",
+    edits: [
+      {
+        file: "src/domain/clock.ts",
+        from: "return compareCodePoints(a.eventId, b.eventId);",
+        to: "return a.eventId < b.eventId ? -1 : a.eventId > b.eventId ? 1 : 0;",
+      },
+    ],
+    tests: [unit("explain-card.test.ts")],
+  },
+  {
+    name: "quarantine without dedupe",
+    edits: [
+      {
+        file: "src/store/quarantine.ts",
+        from: '      conflict.columns(["body_sha256", "reason"]).doUpdateSet({\n        deliveries: sql`quarantined_events.deliveries + excluded.deliveries`,\n      }),',
+        to: '      conflict.column("id").doUpdateSet({\n        deliveries: sql`quarantined_events.deliveries + excluded.deliveries`,\n      }),',
+      },
+    ],
+    tests: [e2e("service.test.ts", "has one row for a malformed event")],
+  },
+  {
+    name: "sensitive body stored",
+    edits: [
+      {
+        file: "src/receive-webhook.ts",
+        from: "body: decoded.isSensitive ? undefined : decoded.text,",
+        to: "body: decoded.text,",
+      },
+    ],
+    tests: [
+      e2e("service.test.ts", "codes and keys of a type with swapped names"),
+    ],
+  },
+  {
+    name: "duplicate answered as accepted",
+    edits: [
+      {
+        file: "src/receive-webhook.ts",
+        from: '    case "duplicate":\n      return { kind: "duplicate", eventId };',
+        to: '    case "duplicate":\n      return { kind: "accepted", eventId };',
+      },
+    ],
+    tests: [e2e("service.test.ts", "tells a new event from a known one")],
+  },
+  {
+    name: "one failing event fails its batch",
+    edits: [
+      {
+        file: "src/reconcile-events.ts",
+        from: "  } catch {\n    // The error is not lost: the event that caused it will cause it again, alone.\n    return reconcileOneByOne(eventIds, options);",
+        to: "  } catch (thrown) {\n    for (const eventId of eventIds)\n      await recordFailedAttempt(options.db, { eventId, error: describeError(thrown), retryInMs: undefined });\n    return { reconciled: [], failed: [] };",
+      },
+    ],
+    tests: [integration("reconcile.test.ts", "does not hold its neighbours")],
+  },
+  {
+    name: "attempts not counted before the work",
+    edits: [
+      {
+        file: "src/store/inbox.ts",
+        from: "set attempts = least(attempts + 1, ${maxAttempts}),",
+        to: "set attempts = least(attempts, ${maxAttempts}),",
+      },
+    ],
+    tests: [
+      integration("reconcile.test.ts", "ends failed with its reason"),
+      integration("reconcile.test.ts", "ended the process as often as it may"),
+    ],
+  },
+  {
+    name: "JSON re-serialised before the MAC",
+    edits: [
+      {
+        file: "src/http/webhook-route.ts",
+        from: "rawBody: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),",
+        to: "rawBody: Buffer.from(JSON.stringify(JSON.parse(String(request.body)))),",
+      },
+    ],
+    tests: [e2e("security.test.ts", "is over the bytes as they came")],
+  },
+  {
+    name: "readyz always 200",
+    edits: [
+      {
+        file: "src/http/health-routes.ts",
+        from: "response.status(isReady ? 200 : 503)",
+        to: "response.status(200)",
+      },
+    ],
+    tests: [
+      e2e("security.test.ts", "is refused while the database lacks migrations"),
+    ],
+  },
+  {
+    name: "only the first secret counts",
+    edits: [
+      {
+        file: "src/uqpay/signature.ts",
+        from: "return secrets.some((secret) => {",
+        to: "return secrets.slice(0, 1).some((secret) => {",
+      },
+    ],
+    tests: [e2e("security.test.ts", "may be two while it is rotated")],
+  },
+  {
+    name: "X-Forwarded-For believed of everybody",
+    edits: [
+      {
+        file: "src/http/app.ts",
+        from: 'if (trustedProxies !== undefined) app.set("trust proxy", trustedProxies);',
+        to: 'app.set("trust proxy", trustedProxies ?? true);',
+      },
+    ],
+    tests: [unit("allow-addresses.test.ts")],
+  },
+  {
+    name: "no lock on the projection",
+    edits: [
+      {
+        file: "src/reconcile-events.ts",
+        from: "await lockProjection(trx, cardIds, transactionIds);",
+        to: "await lockProjection(trx, [], []);",
+      },
+    ],
+    tests: [integration("convergence.test.ts")],
+  },
+  {
+    name: "retention drops what failed",
+    edits: [
+      {
+        file: "src/store/retention.ts",
+        from: "where body is not null and received_at < ${before} and state in ('processed', 'ignored')\n      order by",
+        to: "where body is not null and received_at < ${before} and state in ('processed', 'ignored', 'failed')\n      order by",
+      },
+    ],
+    tests: [
+      integration("retention.test.ts", "\\(failed\\) leaves what failed"),
+    ],
+  },
+  {
+    name: "a dry run is committed",
+    edits: [
+      {
+        file: "src/replay-events.ts",
+        from: "if (isDryRun) throw new DryRun(replay);",
+        to: 'if (isDryRun && replay.kind === "failed") throw new DryRun(replay);',
+      },
+    ],
+    tests: [integration("replay.test.ts", "changes nothing at all")],
+  },
+  {
+    name: "a replayed delivery counts from now",
+    edits: [
+      {
+        file: "src/replay-events.ts",
+        from: "    receivedAt: kept.receivedAt,\n    state,",
+        to: "    receivedAt: instantFromEpochMs(Date.now()),\n    state,",
+      },
+      {
+        file: "src/replay-events.ts",
+        from: 'import type { CardEvent } from "./domain/card-event.ts";',
+        to: 'import type { CardEvent } from "./domain/card-event.ts";\nimport { instantFromEpochMs } from "./domain/instant.ts";',
+      },
+    ],
+    tests: [
+      integration("replay.test.ts", "as if it had never been: all of it"),
+    ],
+  },
+];

@@ -1,0 +1,149 @@
+import fc from "fast-check";
+import type {
+  AuthorizationReported,
+  CardEvent,
+} from "../../src/domain/card-event.ts";
+import type { CardFacts } from "../../src/domain/card.ts";
+import type { Clock } from "../../src/domain/clock.ts";
+import type { Instant } from "../../src/domain/instant.ts";
+
+/*
+ * Few values of each kind, so that ties are common: a mistake in the order of clocks shows only where clocks
+ * are nearly equal.
+ */
+
+export const anInstant: fc.Arbitrary<Instant> = fc.constantFrom(
+  "2026-04-12T10:00:00.000000Z",
+  "2026-04-12T10:00:00.000001Z",
+  "2026-04-12T10:00:01.000000Z",
+  "2026-04-12T11:00:00.500000Z",
+) as fc.Arbitrary<Instant>;
+
+/** Among them pairs that UTF-16 and UTF-8 order differently. */
+export const anEventId: fc.Arbitrary<string> = fc.oneof(
+  fc.constantFrom("a", "aa", "B", "\ue000", "\uffff", "\u{10000}", "\u{1f4b3}"),
+  fc.uuid(),
+);
+
+export const aClock: fc.Arbitrary<Clock> = fc.record({
+  finality: fc.nat(2),
+  authority: fc.nat(1),
+  at: anInstant,
+  signedAt: anInstant,
+  eventId: fc.constantFrom("a", "aa", "\ue000", "\u{1f4b3}"),
+});
+
+export const aStatus: fc.Arbitrary<string> = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc.constantFrom("PRE_CANCEL", "CANCELLED", "FAILED"),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.constantFrom("ACTIVE", "FROZEN", "PENDING", "BLOCKED", "NEW"),
+  },
+);
+
+const anAmount = fc.constantFrom("0", "1.10", "988.5", "-3");
+const aText = fc.constantFrom("x", "y", "卡");
+const mccs = fc.subarray(["5734", "5999", "0742"]);
+
+/** Of each optional part it is left open whether it is there. */
+const someFacts: fc.Arbitrary<CardFacts> = fc.record(
+  {
+    cardNumber: aText,
+    cardholderId: aText,
+    cardLimit: anAmount,
+    availableBalance: anAmount,
+    spendingControls: fc.constantFrom(
+      [],
+      [{ amount: "500", interval: "PER_TRANSACTION" }],
+    ),
+    riskControl: fc.record({
+      allowedMcc: mccs,
+      blockedMcc: mccs,
+      delivered: fc.constantFrom({}, { enable_3ds: "Y" }),
+    }),
+    metadata: fc.constantFrom({}, { a: "b" }),
+  },
+  { requiredKeys: [] },
+);
+
+const origin = {
+  eventId: anEventId,
+  cardId: fc.constant("card-1"),
+  signedAt: anInstant,
+  facts: someFacts,
+};
+
+export const anAuthorizationEvent: fc.Arbitrary<AuthorizationReported> =
+  fc.record({
+    ...origin,
+    kind: fc.constant("authorization-reported" as const),
+    transactionId: fc.constant("transaction-1"),
+    happenedAt: fc.option(anInstant, { nil: undefined }),
+    receivedAt: anInstant,
+    fields: fc.record(
+      {
+        cardId: fc.constant("card-1"),
+        transactionStatus: fc.constantFrom(
+          "PENDING",
+          "APPROVED",
+          "DECLINED",
+          "NEW",
+        ),
+        description: fc.constantFrom("Forbid MCC from account", "limit", "ok"),
+        billingAmount: anAmount,
+        mcc: fc.constantFrom("5734", "5999"),
+        transactionTime: anInstant,
+      },
+      { requiredKeys: ["cardId", "transactionStatus"] },
+    ),
+  });
+
+const aCardEvent: fc.Arbitrary<CardEvent> = fc.oneof(
+  fc.record({
+    ...origin,
+    kind: fc.constant("status-announced" as const),
+    status: aStatus,
+    reason: fc.option(aText, { nil: undefined }),
+    changedAt: anInstant,
+  }),
+  fc.record({
+    ...origin,
+    kind: fc.constant("card-observed" as const),
+    status: fc.option(aStatus, { nil: undefined }),
+  }),
+  anAuthorizationEvent,
+);
+
+const withOwnIds = {
+  minLength: 1,
+  maxLength: 8,
+  selector: (event: CardEvent) => event.eventId,
+};
+
+/** Different events about one card. */
+export const cardEvents = fc.uniqueArray(aCardEvent, withOwnIds);
+
+/** Different events about one transaction. */
+export const authorizationEvents = fc.uniqueArray(
+  anAuthorizationEvent,
+  withOwnIds,
+);
+
+/** The same events twice over, some of them left out of the repetition, in two orders. */
+export function deliveriesOf<Event>(
+  events: fc.Arbitrary<Event[]>,
+): fc.Arbitrary<{ events: Event[]; deliveries: Event[] }> {
+  return events.chain((all) =>
+    fc
+      .subarray(all)
+      .chain((again) =>
+        fc.shuffledSubarray([...all, ...again], {
+          minLength: all.length + again.length,
+        }),
+      )
+      .map((deliveries) => ({ events: all, deliveries })),
+  );
+}

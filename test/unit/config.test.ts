@@ -1,0 +1,409 @@
+import { describe, expect, test } from "@jest/globals";
+import { readFileSync } from "node:fs";
+import { ConfigError, loadConfig } from "../../src/config.ts";
+
+const root = new URL("../../", import.meta.url);
+
+const production = {
+  NODE_ENV: "production",
+  DATABASE_URL: "postgres://user:password@db.example:5432/cards",
+  UQPAY_WEBHOOK_SECRET: "whsec_live",
+};
+
+/** The message of the refusal; fails when there is none. */
+function refusal(environment: Record<string, string>): string {
+  try {
+    loadConfig(environment);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message;
+    throw error;
+  }
+  throw new Error("it was not refused");
+}
+
+/** The variables that a refusal names, in its order. */
+function named(environment: Record<string, string>): string[] {
+  return [...refusal(environment).matchAll(/^ {2}(\w+): /gm)].map(
+    ([, name = ""]) => name,
+  );
+}
+
+describe("the configuration", () => {
+  test("works with nothing set", () => {
+    expect(loadConfig({})).toMatchObject({
+      isProduction: false,
+      http: {
+        host: "127.0.0.1",
+        port: 3000,
+        opsPort: undefined,
+        adminToken: undefined,
+      },
+      role: "all",
+      webhook: {
+        secrets: ["whsec_development"],
+        toleranceSeconds: 300,
+        isDevelopmentSecret: true,
+      },
+      postgres: { url: undefined },
+      queue: { redisUrl: undefined },
+      retentionDays: undefined,
+      logLevel: "info",
+      shutdownTimeoutMs: 25_000,
+    });
+  });
+
+  test("is set by the environment", () => {
+    const config = loadConfig({
+      ...production,
+      PORT: "8080",
+      HOST: "10.0.0.1",
+      OPS_PORT: "9090",
+      ROLE: "worker",
+      REDIS_URL: "rediss://:password@redis.example:6380/1",
+      UQPAY_SIGNATURE_TOLERANCE_SECONDS: "900",
+      WORKER_CONCURRENCY: "5",
+      RETENTION_DAYS: "30",
+      LOG_LEVEL: "debug",
+      ADMIN_TOKEN: "0123456789abcdef",
+    });
+
+    expect(config).toMatchObject({
+      isProduction: true,
+      http: {
+        host: "10.0.0.1",
+        port: 8080,
+        opsPort: 9090,
+        adminToken: "0123456789abcdef",
+      },
+      role: "worker",
+      webhook: {
+        secrets: ["whsec_live"],
+        toleranceSeconds: 900,
+        isDevelopmentSecret: false,
+      },
+      postgres: { url: production.DATABASE_URL },
+      queue: {
+        redisUrl: "rediss://:password@redis.example:6380/1",
+        concurrency: 5,
+      },
+      retentionDays: 30,
+      logLevel: "debug",
+    });
+  });
+
+  test("listens on this machine only in development, and everywhere in production", () => {
+    expect(loadConfig({}).http.host).toBe("127.0.0.1");
+    expect(loadConfig({ NODE_ENV: "test" }).http.host).toBe("127.0.0.1");
+    expect(loadConfig(production).http.host).toBe("0.0.0.0");
+  });
+
+  test.each([
+    "postgres://localhost/cards",
+    "postgresql://u:p%40ss@h:5432/cards?sslmode=require",
+    "postgres:///cards?host=/var/run/postgresql",
+  ])("takes %s for the database", (url) => {
+    expect(loadConfig({ DATABASE_URL: url }).postgres.url).toBe(url);
+  });
+
+  test("does not mind variables that it does not know", () => {
+    expect(() => loadConfig({ PATH: "/bin", POSTGRES: "x" })).not.toThrow();
+  });
+
+  test("cannot be changed", () => {
+    const config = loadConfig({});
+
+    expect(() => {
+      Object.assign(config.http, { port: 1 });
+    }).toThrow(TypeError);
+    expect(() => {
+      (config.webhook.secrets as string[]).push("another");
+    }).toThrow(TypeError);
+    expect(Object.isFrozen(config)).toBe(true);
+  });
+});
+
+describe("several secrets", () => {
+  test.each([
+    ["one", ["one"]],
+    ["one,two", ["one", "two"]],
+    [" one , two ", ["one", "two"]],
+  ])("%j are %j", (text, secrets) => {
+    expect(loadConfig({ UQPAY_WEBHOOK_SECRET: text }).webhook).toMatchObject({
+      secrets,
+      isDevelopmentSecret: false,
+    });
+  });
+
+  test.each(["one,", ",one", "one,,two", ",", "one, "])(
+    "%j are refused: an empty one would let anyone sign",
+    (text) => {
+      expect(named({ UQPAY_WEBHOOK_SECRET: text })).toEqual([
+        "UQPAY_WEBHOOK_SECRET",
+      ]);
+    },
+  );
+});
+
+describe("addresses", () => {
+  test.each([
+    ["52.76.137.90", ["52.76.137.90"]],
+    ["52.76.137.90, 10.0.0.0/8", ["52.76.137.90", "10.0.0.0/8"]],
+    ["::1,2001:db8::/32", ["::1", "2001:db8::/32"]],
+  ])("that may deliver: %s", (text, allowedAddresses) => {
+    const { http } = loadConfig({ UQPAY_ALLOWED_ADDRESSES: text });
+
+    expect(http.allowedAddresses).toEqual(allowedAddresses);
+  });
+
+  test.each([
+    ["2", 2],
+    ["0", 0],
+    ["10.0.0.1, 10.1.0.0/16", ["10.0.0.1", "10.1.0.0/16"]],
+  ])("of proxies that are believed: %s", (text, trustedProxies) => {
+    const { http } = loadConfig({ TRUSTED_PROXIES: text });
+
+    expect(http.trustedProxies).toEqual(trustedProxies);
+  });
+
+  test.each([
+    "uqpay.com",
+    "52.76.137",
+    "52.76.137.256",
+    "10.0.0.0/33",
+    "10.0.0.0/",
+    "10.0.0.0/8/8",
+    "10.0.0.0/-1",
+    "2001:db8::/129",
+    "10.0.0.1,",
+    "*",
+    "true",
+    "-1",
+  ])("%s is none", (text) => {
+    expect(named({ UQPAY_ALLOWED_ADDRESSES: text })).toEqual([
+      "UQPAY_ALLOWED_ADDRESSES",
+    ]);
+    expect(named({ TRUSTED_PROXIES: text })).toEqual(["TRUSTED_PROXIES"]);
+  });
+});
+
+describe("a variable that is set to nothing", () => {
+  const names = [
+    "PORT",
+    "HOST",
+    "OPS_PORT",
+    "NODE_ENV",
+    "ROLE",
+    "DATABASE_URL",
+    "REDIS_URL",
+    "UQPAY_WEBHOOK_SECRET",
+    "UQPAY_SIGNATURE_TOLERANCE_SECONDS",
+    "WORKER_CONCURRENCY",
+    "RETENTION_DAYS",
+    "LOG_LEVEL",
+    "ADMIN_TOKEN",
+  ];
+
+  test.each(names)("%s counts as not set", (name) => {
+    expect(loadConfig({ [name]: "" })).toEqual(loadConfig({}));
+  });
+
+  test.each(names)("%s of white space alone is never a value", (name) => {
+    const environment = { [name]: "  " };
+
+    expect(["unset", "refused"]).toContain(outcomeOf(name, environment));
+  });
+
+  function outcomeOf(name: string, environment: Record<string, string>) {
+    try {
+      const config = JSON.stringify(loadConfig(environment));
+      return config === JSON.stringify(loadConfig({})) ? "unset" : config;
+    } catch {
+      return named(environment).join() === name ? "refused" : "wrongly refused";
+    }
+  }
+
+  test("does not count as a production's secret or database", () => {
+    expect(
+      named({
+        NODE_ENV: "production",
+        DATABASE_URL: "",
+        UQPAY_WEBHOOK_SECRET: "",
+      }),
+    ).toEqual(["DATABASE_URL", "UQPAY_WEBHOOK_SECRET"]);
+  });
+});
+
+describe("a wrong configuration", () => {
+  test.each([
+    ["PORT", "abc"],
+    ["PORT", "65536"],
+    ["PORT", "-1"],
+    ["PORT", "3000.5"],
+    ["OPS_PORT", "http"],
+    ["ROLE", "worker,api"],
+    ["ROLE", "API"],
+    ["DATABASE_URL", "mysql://localhost/cards"],
+    ["DATABASE_URL", "localhost:5432"],
+    ["REDIS_URL", "http://localhost:6379"],
+    ["REDIS_URL", "localhost"],
+    ["UQPAY_SIGNATURE_TOLERANCE_SECONDS", "0"],
+    ["UQPAY_SIGNATURE_TOLERANCE_SECONDS", "-300"],
+    ["UQPAY_SIGNATURE_TOLERANCE_SECONDS", "5m"],
+    ["WORKER_CONCURRENCY", "0"],
+    ["WORKER_CONCURRENCY", "many"],
+    ["RETENTION_DAYS", "0"],
+    ["RETENTION_DAYS", "for ever"],
+    ["LOG_LEVEL", "verbose"],
+    ["ADMIN_TOKEN", "short"],
+    ["QUEUE_PREFIX", "a:b"],
+  ])("%s=%s is refused by name and not by value", (name, value) => {
+    const message = refusal({ [name]: value });
+
+    expect(named({ [name]: value })).toEqual([name]);
+    // Such as "0" could stand in a message by chance.
+    expect(value.length > 2 && message.includes(value)).toBe(false);
+  });
+
+  test("names all that production lacks at once", () => {
+    expect(named({ NODE_ENV: "production" })).toEqual([
+      "DATABASE_URL",
+      "UQPAY_WEBHOOK_SECRET",
+    ]);
+  });
+
+  test("names what production lacks together with what is wrong", () => {
+    const environment = {
+      NODE_ENV: "production",
+      PORT: "abc",
+      ROLE: "boss",
+      REDIS_URL: "nowhere",
+    };
+
+    expect(named(environment).toSorted()).toEqual([
+      "DATABASE_URL",
+      "PORT",
+      "REDIS_URL",
+      "ROLE",
+      "UQPAY_WEBHOOK_SECRET",
+    ]);
+  });
+
+  test.each(["whsec_development", "whsec_live,whsec_development"])(
+    "with the public development secret is refused in production (%s)",
+    (secret) => {
+      expect(named({ ...production, UQPAY_WEBHOOK_SECRET: secret })).toEqual([
+        "UQPAY_WEBHOOK_SECRET",
+      ]);
+    },
+  );
+
+  test("is told without any value", () => {
+    const canaries: Record<string, string> = {
+      PORT: "canary-port",
+      OPS_PORT: "99999",
+      DATABASE_URL: "canary://user:canary-password@host/db",
+      REDIS_URL: "canary-redis",
+      UQPAY_WEBHOOK_SECRET: "canary-secret,",
+      ADMIN_TOKEN: "canary-token",
+      ROLE: "canary-role",
+      LOG_LEVEL: "canary-level",
+      WORKER_CONCURRENCY: "canary-concurrency",
+      QUEUE_PREFIX: "canary:prefix",
+    };
+
+    const message = refusal(canaries);
+
+    expect(message).not.toMatch(/canary|99999/);
+    expect(named(canaries).toSorted()).toEqual(
+      Object.keys(canaries).toSorted(),
+    );
+  });
+});
+
+describe(".env.example", () => {
+  const contractVariables = [
+    "PORT",
+    "HOST",
+    "OPS_PORT",
+    "NODE_ENV",
+    "ROLE",
+    "DATABASE_URL",
+    "REDIS_URL",
+    "UQPAY_WEBHOOK_SECRET",
+    "UQPAY_SIGNATURE_TOLERANCE_SECONDS",
+    "WORKER_CONCURRENCY",
+    "RETENTION_DAYS",
+    "LOG_LEVEL",
+    "ADMIN_TOKEN",
+  ];
+
+  test("lists each variable of the contract", () => {
+    const names = examples().map(({ name }) => name);
+
+    expect(names).toEqual(expect.arrayContaining(contractVariables));
+  });
+
+  test("lists each variable that is known once, and no other", () => {
+    const names = examples().map(({ name }) => name);
+
+    expect(names.toSorted()).toEqual(knownVariables().toSorted());
+  });
+
+  test("can be used as it is", () => {
+    const lines = examples().filter(({ isSet }) => isSet);
+
+    expect(() => loadConfig(environmentOf(lines))).not.toThrow();
+  });
+
+  test("can be used with every line that is commented out", () => {
+    const lines = examples().filter(({ name }) => !name.endsWith("_FILE"));
+
+    expect(() => loadConfig(environmentOf(lines))).not.toThrow();
+  });
+
+  test("can be used with the files in place of the secrets themselves", () => {
+    const fromFile = examples().filter(({ name }) => name.endsWith("_FILE"));
+    const replaced = fromFile.map(({ name }) => name.replace("_FILE", ""));
+    const lines = examples().filter(({ name }) => !replaced.includes(name));
+    const aSecret = (path: string) =>
+      path.includes("url") ? `${urlScheme(path)}://host` : "0123456789abcdef";
+
+    expect(fromFile).not.toEqual([]);
+    expect(() => loadConfig(environmentOf(lines), aSecret)).not.toThrow();
+  });
+
+  function urlScheme(path: string) {
+    return path.includes("redis") ? "redis" : "postgres";
+  }
+
+  interface Example {
+    name: string;
+    value: string;
+    isSet: boolean;
+  }
+
+  function examples(): Example[] {
+    const text = readFileSync(new URL(".env.example", root), "utf8");
+    return [...text.matchAll(/^(#?) ?([A-Z][A-Z0-9_]*)=(.*)$/gm)].map(
+      ([, comment, name = "", value = ""]) => ({
+        name,
+        value: value.replace(/\s+#.*$/, "").replace(/^"(.*)"$/, "$1"),
+        isSet: comment === "",
+      }),
+    );
+  }
+
+  function environmentOf(lines: readonly Example[]): Record<string, string> {
+    return Object.fromEntries(lines.map(({ name, value }) => [name, value]));
+  }
+
+  /** From the source: the schema is nobody else's business. */
+  function knownVariables(): string[] {
+    const source = readFileSync(new URL("src/config.ts", root), "utf8");
+    const [, list = ""] = /FROM_FILE = \[([^\]]*)\]/.exec(source) ?? [];
+    return [
+      ...source.matchAll(/^ +([A-Z][A-Z0-9_]+): (?:z\b|port|url)/gm),
+      ...list.replaceAll('",', '_FILE",').matchAll(/"(\w+)"/g),
+    ].map(([, name = ""]) => name);
+  }
+});

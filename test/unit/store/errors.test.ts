@@ -1,0 +1,84 @@
+import { describe, expect, test } from "@jest/globals";
+import pg from "pg";
+import { describeError, isDataFault } from "../../../src/store/errors.ts";
+
+function databaseError(code: string | undefined, message: string, more = {}) {
+  const error = new pg.DatabaseError(message, message.length, "error");
+  return Object.assign(error, { code, ...more });
+}
+
+describe("a fault of the data", () => {
+  test.each([
+    ["22003", "a number out of range", true],
+    ["22P02", "text that is no number", true],
+    ["22P05", "a character that the server cannot hold", true],
+    ["23505", "a key that is there already", true],
+    ["23514", "a check that fails", true],
+    ["54000", "an index entry too long", true],
+    ["08006", "a lost connection", false],
+    ["40001", "a serialization failure", false],
+    ["40P01", "a deadlock", false],
+    ["53300", "too many connections", false],
+    ["55P03", "a lock that was not given", false],
+    ["57014", "a query cancelled", false],
+    ["57P01", "a server that stops", false],
+    ["42P01", "a table that is missing", false],
+    ["12223", "22 elsewhere in the code", false],
+    [undefined, "no code at all", false],
+  ])("%s, %s: %s", (code, what, isFault) => {
+    expect(isDataFault(databaseError(code, what))).toBe(isFault);
+  });
+
+  test.each([
+    ["an error of ours", Object.assign(new Error("22"), { code: "22003" })],
+    ["text", "22003"],
+    ["nothing", undefined],
+  ])("is not seen in %s", (_what, error) => {
+    expect(isDataFault(error)).toBe(false);
+  });
+});
+
+describe("an error in a row or a log line", () => {
+  test("tells what PostgreSQL refused and where, and not the value", () => {
+    const error = databaseError(
+      "22P02",
+      'invalid input syntax for type numeric: "4111-canary"',
+      { table: "cards", column: "card_limit" },
+    );
+
+    expect(describeError(error)).toBe(
+      "PostgreSQL 22P02: invalid input syntax for type numeric (cards card_limit)",
+    );
+  });
+
+  test("names the constraint", () => {
+    const error = databaseError(
+      "23514",
+      'new row for relation "cards" violates check constraint "mcc_is_four_digits"',
+      {
+        table: "cards",
+        constraint: "mcc_is_four_digits",
+        detail: "Failing row contains (canary)",
+      },
+    );
+
+    expect(describeError(error)).toBe(
+      "PostgreSQL 23514: new row for relation (cards mcc_is_four_digits)",
+    );
+  });
+
+  test("does without what is missing", () => {
+    expect(describeError(databaseError(undefined, "gone"))).toBe(
+      "PostgreSQL : gone",
+    );
+  });
+
+  test.each([
+    [new Error("it broke"), "it broke"],
+    [new Error("x".repeat(2_000)), "x".repeat(500)],
+    ["text", "unknown error"],
+    [undefined, "unknown error"],
+  ])("of another kind is its message, cut", (error, text) => {
+    expect(describeError(error)).toBe(text);
+  });
+});

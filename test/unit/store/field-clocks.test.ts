@@ -1,0 +1,107 @@
+import { describe, expect, test } from "@jest/globals";
+import type { Clock } from "../../../src/domain/clock.ts";
+import {
+  readRegisters,
+  writeFieldClocks,
+} from "../../../src/store/field-clocks.ts";
+import { at } from "../../support/events.ts";
+
+interface Fields {
+  cardNumber: string;
+  cardLimit: string;
+  status: string;
+}
+
+const ten: Clock = {
+  finality: 0,
+  authority: 0,
+  at: at("10:00:00"),
+  signedAt: at("10:00:01"),
+  eventId: "event-1",
+};
+const announced: Clock = { ...ten, finality: 2, authority: 1 };
+const eleven: Clock = { ...ten, at: at("11:00:00"), eventId: "event-2" };
+
+describe("the clocks of a row", () => {
+  test("are one entry for each clock, under the names of columns", () => {
+    const column = writeFieldClocks<Fields>({
+      status: { value: "CANCELLED", clock: announced },
+      cardNumber: { value: "4", clock: ten },
+      cardLimit: { value: "5", clock: { ...ten } },
+    });
+
+    expect(column).toEqual([
+      {
+        at: at("10:00:00"),
+        signed_at: at("10:00:01"),
+        event_id: "event-1",
+        fields: ["card_limit", "card_number"],
+      },
+      {
+        at: at("10:00:00"),
+        signed_at: at("10:00:01"),
+        event_id: "event-1",
+        finality: 2,
+        authority: 1,
+        fields: ["status"],
+      },
+    ]);
+  });
+
+  test("are written the same whatever the order of the fields", () => {
+    const one = writeFieldClocks<Fields>({
+      cardLimit: { value: "5", clock: eleven },
+      cardNumber: { value: "4", clock: ten },
+    });
+    const other = writeFieldClocks<Fields>({
+      cardNumber: { value: "4", clock: ten },
+      cardLimit: { value: "5", clock: eleven },
+    });
+
+    expect(JSON.stringify(one)).toBe(JSON.stringify(other));
+  });
+
+  test("come back to the values of their row", () => {
+    const registers = {
+      status: { value: "CANCELLED", clock: announced },
+      cardNumber: { value: "4", clock: ten },
+      cardLimit: { value: "5", clock: eleven },
+    };
+
+    const read = readRegisters<Fields>(writeFieldClocks<Fields>(registers), {
+      status: "CANCELLED",
+      cardNumber: "4",
+      cardLimit: "5",
+    });
+
+    expect(read).toEqual(registers);
+  });
+
+  test("of a value that is null, or of a field that is gone, are not read", () => {
+    const column = [
+      {
+        at: ten.at,
+        signed_at: ten.signedAt,
+        event_id: "event-1",
+        fields: ["card_number", "card_limit", "gone"],
+      },
+    ];
+
+    const read = readRegisters<Fields>(column, {
+      cardNumber: "4",
+      cardLimit: null,
+      status: "ACTIVE",
+    });
+
+    expect(read).toEqual({ cardNumber: { value: "4", clock: ten } });
+  });
+
+  test("a register without a clock is not written", () => {
+    const registers = { cardNumber: undefined } as unknown as Record<
+      string,
+      never
+    >;
+
+    expect(writeFieldClocks(registers)).toEqual([]);
+  });
+});
