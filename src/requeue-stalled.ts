@@ -46,10 +46,12 @@ export async function requeueStalled(
   const counts = { requeued: 0, reconciled: 0 };
   for (;;) {
     const stalled = await options.takeStalled(queue.placedBefore, BATCH);
-    // Whoever was hinted again once and still waits may be what ended the worker: one at a time, counted.
+    // Whoever was hinted again once and still waits may be what ended the worker: one at a time, counted. But not
+    // while there are many: then it is the queue that lost its hints, and one at a time a backlog would only grow.
+    const isBacklog = stalled.length === BATCH;
     for (const oneByOne of [false, true]) {
       const events = stalled.filter(
-        ({ wasHintedAgain }) => wasHintedAgain === oneByOne,
+        ({ wasHintedAgain }) => (wasHintedAgain && !isBacklog) === oneByOne,
       );
       if (events.length === 0) continue;
       queue.isReachable &&= await placed(options, events, oneByOne);

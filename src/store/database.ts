@@ -155,10 +155,13 @@ export function createPool(options: PoolOptions): pg.Pool {
     query_timeout: options.queryTimeoutMs,
     keepAlive: true,
     types: { getTypeParser },
-    // Before a time zone had whole minutes its times cannot be written as ISO 8601; in UTC all can.
+    // Before a time zone had whole minutes its times cannot be written as ISO 8601; in UTC all can. And a process that
+    // stands still inside a transaction must not hold its locks against all others.
     // eslint-disable-next-line @typescript-eslint/no-misused-promises -- pg-pool awaits it, its types do not say so
     onConnect: async (client) => {
-      await client.query("set time zone 'UTC'");
+      await client.query(
+        "set time zone 'UTC'; set idle_in_transaction_session_timeout = '10s'",
+      );
     },
   });
   pool.on("connect", (client) => {

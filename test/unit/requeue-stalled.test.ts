@@ -70,6 +70,19 @@ describe("requeueing", () => {
     ]);
   });
 
+  test("hints a whole backlog together, also when it was hinted before", async () => {
+    const backlog = Array.from({ length: 200 }, (_, n) => suspect(String(n)));
+    const { options, done } = aRun([backlog]);
+
+    await requeueStalled(options);
+
+    expect(done[1]).toEqual([
+      "enqueue",
+      backlog.map(({ eventId }) => eventId),
+      false,
+    ]);
+  });
+
   test("goes on as long as there is a full batch", async () => {
     const full = Array.from({ length: 200 }, (_, n) =>
       lost(`full-${String(n)}`),
