@@ -9,6 +9,7 @@ import type {
   Transaction,
   WebhookEventsTable,
 } from "./database.ts";
+import type { InboxEntry } from "./inbox.ts";
 
 type Reader = Database | Transaction;
 
@@ -217,16 +218,7 @@ export async function pageCardIds(
 }
 
 /** An event that comes into the inbox later than it came to the service: out of the quarantine. */
-export interface LateEvent {
-  readonly eventId: string;
-  readonly eventType: string;
-  readonly eventName: string | undefined;
-  readonly version: string | undefined;
-  readonly sourceId: string | undefined;
-  readonly cardId: string | undefined;
-  readonly body: string | undefined;
-  readonly bodySha256: Buffer;
-  readonly signedAt: Instant;
+export interface LateEvent extends Omit<InboxEntry, "state"> {
   readonly receivedAt: Instant;
   readonly state: EventState;
 }
