@@ -11,13 +11,14 @@ import {
 import { findCards, saveCards } from "./store/cards.ts";
 import type { Instant } from "./domain/instant.ts";
 import type { Database, Transaction } from "./store/database.ts";
-import { describeError } from "./store/errors.ts";
+import { describeError, isPassingFault } from "./store/errors.ts";
 import type { FailedAttempt, WaitingEvent } from "./store/inbox.ts";
 import {
   beginAttempt,
   lockWaitingEvents,
   markProcessed,
   recordFailedAttempt,
+  takeBackAttempt,
 } from "./store/inbox.ts";
 import { lockProjection } from "./store/projection-lock.ts";
 import { decodeKeptEvent } from "./uqpay/decode-event.ts";
@@ -47,16 +48,19 @@ export interface ReconcileOptions {
   /** 0 to 1, for the jitter. */
   readonly random: () => number;
   readonly checkpoint: Checkpoint;
+  /** Ends the search for an event at fault after the transaction under way; what is left waits on, and is found again. */
+  readonly signal: AbortSignal;
 }
 
 /**
  * 2. From events that wait to rows that are right.
  *
- * All in one transaction. If that fails, one by one: so that an event that cannot be applied does not hold
- * its neighbours.
+ * All in one transaction. If that fails, in halves, down to the event at fault: so that an event that cannot be
+ * applied does not hold its neighbours, and costs them a few transactions instead of one each.
  *
  * @param oneByOne when an earlier run over these events did not come back
- * @throws when not even the failure could be recorded: nothing is known, and the events are found again
+ * @throws when it was no event's fault (the database is away, or somebody holds its locks), or when not even a failure
+ * could be recorded: nothing is known, and the events are found again
  */
 export async function reconcileEvents(
   eventIds: readonly string[],
@@ -65,13 +69,33 @@ export async function reconcileEvents(
 ): Promise<Reconciliation> {
   if (oneByOne) return reconcileOneByOne(eventIds, options);
   try {
-    return {
-      reconciled: await reconcileTogether(eventIds, options, true),
-      failed: [],
-    };
-  } catch {
+    const reconciled = await reconcileTogetherTwice(eventIds, options);
+    return { reconciled, failed: [] };
+  } catch (error) {
+    if (isPassingFault(error)) throw error;
     // The error is not lost: the event that caused it will cause it again, alone.
+  }
+  if (eventIds.length === 1 || options.signal.aborted)
     return reconcileOneByOne(eventIds, options);
+  const middle = Math.ceil(eventIds.length / 2);
+  const first = await reconcileEvents(eventIds.slice(0, middle), options);
+  const second = await reconcileEvents(eventIds.slice(middle), options);
+  return {
+    reconciled: [...first.reconciled, ...second.reconciled],
+    failed: [...first.failed, ...second.failed],
+  };
+}
+
+/** A connection that was cut or a deadlock is over at once, as a rule: then nobody has to look for the events again. */
+async function reconcileTogetherTwice(
+  eventIds: readonly string[],
+  options: ReconcileOptions,
+): Promise<readonly Reconciled[]> {
+  try {
+    return await reconcileTogether(eventIds, options, true);
+  } catch (error) {
+    if (!isPassingFault(error)) throw error;
+    return reconcileTogether(eventIds, options, true);
   }
 }
 
@@ -82,6 +106,7 @@ async function reconcileOneByOne(
   const reconciled: Reconciled[] = [];
   const failed: FailedAttempt[] = [];
   for (const eventId of eventIds) {
+    if (options.signal.aborted) break;
     const outcome = await reconcileAlone(eventId, options);
     reconciled.push(...outcome.reconciled);
     failed.push(...outcome.failed);
@@ -107,6 +132,10 @@ async function reconcileAlone(
       failed: [],
     };
   } catch (thrown) {
+    if (isPassingFault(thrown)) {
+      await takeBackAttempt(db, eventId, retry.firstDelayMs);
+      throw thrown;
+    }
     const isLast = attempt >= retry.maxAttempts;
     const retryInMs = isLast ? undefined : delayAfter(attempt, retry, random);
     const failed = { eventId, error: describeError(thrown), retryInMs };

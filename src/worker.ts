@@ -39,6 +39,8 @@ export interface Worker {
 
 /** A transaction over 200 events takes about 10 ms; one that waits for another's locks a few times that. */
 const RECONCILE_QUERY_TIMEOUT_MS = 30_000;
+/** Well below the above, so that a lock that somebody holds is told from a statement that is slow. */
+const LOCK_TIMEOUT_MS = 10_000;
 const MAX_RETRY_DELAY_MS = 60_000;
 /** Longer than a hint takes to be placed: an event that young has not lost its hint. */
 const STALLED_GRACE_MS = 3_000;
@@ -54,11 +56,13 @@ export function startWorker(options: WorkerOptions): Worker {
     url: options.databaseUrl,
     maxConnections: config.postgres.maxConnections,
     queryTimeoutMs: RECONCILE_QUERY_TIMEOUT_MS,
+    lockTimeoutMs: LOCK_TIMEOUT_MS,
     applicationName: "uqpay-card-sync worker",
     onError: options.onPoolError,
   });
   const db = createDatabase(pool);
 
+  const stopping = new AbortController();
   const reconcile = async (
     eventIds: readonly string[],
     oneByOne: boolean,
@@ -71,7 +75,13 @@ export function startWorker(options: WorkerOptions): Worker {
     };
     const outcome = await reconcileEvents(
       eventIds,
-      { db, retry, random: Math.random, checkpoint },
+      {
+        db,
+        retry,
+        random: Math.random,
+        checkpoint,
+        signal: stopping.signal,
+      },
       oneByOne,
     );
     report(outcome, Math.round(performance.now() - startedAt), metrics, log);
@@ -127,6 +137,7 @@ export function startWorker(options: WorkerOptions): Worker {
 
   return {
     stop: async () => {
+      stopping.abort();
       await worker.close();
       await sweep.stop();
       await retention?.stop();

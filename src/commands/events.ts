@@ -6,6 +6,7 @@ import {
   resolveQuarantined,
 } from "../store/event-records.ts";
 import { formatTable } from "./format-table.ts";
+import { print } from "./print.ts";
 import {
   readChoice,
   readLimit,
@@ -43,7 +44,7 @@ export async function events(
   };
   await withDatabase(config, async (db) => {
     const rows = await listEvents(db, filter, readLimit(values.limit));
-    process.stdout.write(
+    print(
       formatTable(
         [
           "event_id",
@@ -100,7 +101,7 @@ export async function quarantine(
     }
     await withDatabase(config, async (db) => {
       const count = await resolveQuarantined(db, ids, `dismissed: ${note}`);
-      process.stdout.write(`${String(count)} closed\n`);
+      print(`${String(count)} closed\n`);
     });
     return;
   }
@@ -115,7 +116,7 @@ export async function quarantine(
   };
   await withDatabase(config, async (db) => {
     const rows = await listQuarantine(db, filter, readLimit(values.limit));
-    process.stdout.write(
+    print(
       formatTable(
         [
           "id",

@@ -8,6 +8,7 @@ import {
 import type { EventRecord } from "../store/event-records.ts";
 import { findEventsOfCard } from "../store/event-records.ts";
 import { decodeKeptEvent } from "../uqpay/decode-event.ts";
+import { print } from "./print.ts";
 import { readOptions } from "./read-options.ts";
 import { UsageError } from "./usage-error.ts";
 import { withDatabase } from "./with-database.ts";
@@ -27,8 +28,8 @@ export async function explain(
     const events = records
       .filter(({ state }) => state === "processed")
       .flatMap(decode);
-    process.stdout.write(explainCard(events).map(describeChapter).join(""));
-    process.stdout.write(records.flatMap(describeUntold).join(""));
+    print(explainCard(events).map(describeChapter).join(""));
+    print(records.flatMap(describeUntold).join(""));
     if (records.length === 0)
       throw new UsageError(`No event about card ${cardId} is stored.`);
   });
@@ -63,18 +64,17 @@ const REASONS = {
 };
 
 /** Events that have no part in the story, and why. */
-function describeUntold({
-  eventId,
-  eventType,
-  state,
-  body,
-  signedAt,
-}: EventRecord): string[] {
-  if (state !== "processed")
-    return [`${signedAt}  ${eventType}  ${eventId}\n    ${state}\n`];
-  return body === null
-    ? [
-        `${signedAt}  ${eventType}  ${eventId}\n    applied; its body was dropped by retention\n`,
-      ]
-    : [];
+function describeUntold(record: EventRecord): string[] {
+  const why = whyUntold(record);
+  if (why === undefined) return [];
+  const { eventId, eventType, signedAt } = record;
+  return [`${signedAt}  ${eventType}  ${eventId}\n    ${why}\n`];
+}
+
+function whyUntold(record: EventRecord): string | undefined {
+  if (record.state !== "processed") return record.state;
+  if (record.body === null) return "applied; its body was dropped by retention";
+  return decode(record).length === 0
+    ? "applied; this release cannot read it any more"
+    : undefined;
 }

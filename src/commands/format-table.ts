@@ -1,8 +1,11 @@
+import { printable } from "./print.ts";
+
 /** Rows in columns as wide as their widest cell, for people. */
 export function formatTable(
   columns: readonly string[],
-  rows: readonly (readonly string[])[],
+  rawRows: readonly (readonly string[])[],
 ): string {
+  const rows = rawRows.map((row) => row.map(printable));
   const widths = columns.map((column, index) =>
     Math.max(column.length, ...rows.map((row) => (row[index] ?? "").length)),
   );

@@ -3,6 +3,7 @@ import { ConfigError } from "../config.ts";
 import { createLogger } from "../logger.ts";
 import { prepareDatabase } from "../prepare-database.ts";
 import { queueConnection } from "../service.ts";
+import { print } from "./print.ts";
 
 /** Applies the migrations, as a start of the service does. */
 export async function migrate(config: Config): Promise<void> {
@@ -17,5 +18,5 @@ export async function migrate(config: Config): Promise<void> {
     queueConnection(config, url),
     createLogger(config.logLevel),
   );
-  process.stdout.write("The database is up to date.\n");
+  print("The database is up to date.\n");
 }

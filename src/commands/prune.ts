@@ -6,6 +6,7 @@ import {
   dropOldBodies,
   dropResolvedBodies,
 } from "../store/retention.ts";
+import { print } from "./print.ts";
 import { readOptions } from "./read-options.ts";
 import { UsageError } from "./usage-error.ts";
 import { withDatabase } from "./with-database.ts";
@@ -38,7 +39,7 @@ export async function prune(
           signal: new AbortController().signal,
           pause: () => sleep(PAUSE_MS),
         });
-    process.stdout.write(
+    print(
       `${String(events)} bodies of events and ${String(quarantined)} of resolved quarantined deliveries ` +
         `from before ${before.toISOString()} ${isDryRun ? "would be" : "were"} dropped\n`,
     );

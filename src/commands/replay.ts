@@ -6,6 +6,7 @@ import { listEvents, listQuarantine } from "../store/event-records.ts";
 import type { ColumnChange } from "../store/row-changes.ts";
 import { EVENT_STATES, QUARANTINE_REASONS } from "../store/database.ts";
 import { isQuarantineId } from "./events.ts";
+import { print } from "./print.ts";
 import {
   readChoice,
   readLimit,
@@ -55,9 +56,9 @@ export async function replay(
     for (const target of targets) {
       const result = await target.replay(isDryRun);
       if (!isResolved(result)) unresolved++;
-      process.stdout.write(describe(target.name, result, isDryRun));
+      print(describe(target.name, result, isDryRun));
     }
-    process.stdout.write(
+    print(
       `${String(targets.length)} ${isDryRun ? "looked at, nothing changed" : "replayed"}` +
         `, ${String(unresolved)} of them could not be applied\n`,
     );

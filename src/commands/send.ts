@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import type { Config } from "../config.ts";
 import type { EventJson } from "../send-event.ts";
 import { postSigned, readExample, withField } from "../send-event.ts";
+import { print } from "./print.ts";
 import { readOptions } from "./read-options.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -51,7 +52,7 @@ export async function send(
       `Nothing answers at ${url}. Is the service running? (npm start)`,
     );
   });
-  process.stdout.write(`${String(answer.status)} ${answer.text}\n`);
+  print(`${String(answer.status)} ${answer.text}\n`);
   if (answer.status !== 200) process.exitCode = 1;
 }
 

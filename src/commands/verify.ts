@@ -4,6 +4,7 @@ import {
   rebuildProjection,
   verifyProjection,
 } from "../recompute-projection.ts";
+import { print } from "./print.ts";
 import { readOptions } from "./read-options.ts";
 import { describeChange } from "./replay.ts";
 import { withDatabase } from "./with-database.ts";
@@ -24,7 +25,7 @@ export async function verify(
     const { cards, differences } = await report(
       verifyProjection(db, values.card),
     );
-    process.stdout.write(
+    print(
       `${String(cards)} cards verified, ${String(differences)} differences\n`,
     );
     if (differences > 0) process.exitCode = 1;
@@ -47,7 +48,7 @@ export async function rebuild(
     const { cards, differences } = await report(
       rebuildProjection(db, values.card),
     );
-    process.stdout.write(
+    print(
       `${String(cards)} cards rebuilt, ${String(differences)} columns changed\n`,
     );
   });
@@ -61,7 +62,7 @@ async function report(
   for await (const { cardCount, changes } of progress) {
     cards += cardCount;
     differences += changes.length;
-    for (const change of changes) process.stdout.write(describeChange(change));
+    for (const change of changes) print(describeChange(change));
   }
   return { cards, differences };
 }

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import type { RequestHandler } from "express";
+import type { Request, RequestHandler } from "express";
 import { answerUnavailable } from "./error-answer.ts";
 
 export interface InFlightLimits {
@@ -24,10 +24,19 @@ export const IN_FLIGHT_LIMITS: InFlightLimits = {
 /** Requests that one connection may send ahead of their answers. UQPAY waits for each answer. */
 const MOST_PIPELINED = 8;
 
-/** Refuses at once what cannot be held, before anything of its body is read: UQPAY tries again. */
+/** A body of a kilobyte that is not here by then comes from a slow sender, or from one that is slow on purpose. */
+const SLOW_AFTER_MS = 1_000;
+
+/**
+ * Refuses at once what cannot be held, before anything of its body is read: UQPAY tries again. Where slow senders
+ * hold all places, the slowest of them gives way: otherwise 4,000 bodies that drip would shut everybody out.
+ */
 export function limitInFlight(limits: InFlightLimits): RequestHandler {
-  const inFlight = { small: 0, large: 0 };
   const ahead = new WeakMap<Socket, number>();
+  const places = {
+    small: createPlaces(limits.small),
+    large: createPlaces(limits.large),
+  };
   return (request, response, next) => {
     const { socket } = request;
     const pipelined = (ahead.get(socket) ?? 0) + 1;
@@ -36,24 +45,51 @@ export function limitInFlight(limits: InFlightLimits): RequestHandler {
       return;
     }
     ahead.set(socket, pipelined);
-    response.once("close", () => {
-      ahead.set(socket, (ahead.get(socket) ?? 1) - 1);
-    });
     // Without a declared length it may become large.
     const declared = Number(
       request.headers["content-length"] ?? limits.largeFromBytes,
     );
-    const size = declared >= limits.largeFromBytes ? "large" : "small";
-    if (inFlight[size] >= limits[size]) {
-      response.locals["outcome"] = "overloaded";
-      response.set("Connection", "close");
-      answerUnavailable(response);
+    const own = places[declared >= limits.largeFromBytes ? "large" : "small"];
+    const isTaken = own.take(request);
+    response.once("close", () => {
+      ahead.set(socket, (ahead.get(socket) ?? 1) - 1);
+      if (isTaken) own.leave(request);
+    });
+    if (isTaken) {
+      next();
       return;
     }
-    inFlight[size]++;
-    response.once("close", () => {
-      inFlight[size]--;
-    });
-    next();
+    response.locals["outcome"] = "overloaded";
+    response.set("Connection", "close");
+    answerUnavailable(response);
+  };
+}
+
+function createPlaces(limit: number) {
+  /** Since when, in order of arrival. */
+  const taken = new Map<Request, number>();
+  const findSlowest = (nowMs: number): Request | undefined => {
+    for (const [request, sinceMs] of taken) {
+      if (nowMs - sinceMs < SLOW_AFTER_MS) return undefined;
+      // One that is complete waits for us, and not we for it.
+      if (!request.complete) return request;
+    }
+    return undefined;
+  };
+  return {
+    take: (request: Request): boolean => {
+      const nowMs = performance.now();
+      if (taken.size >= limit) {
+        const slowest = findSlowest(nowMs);
+        if (slowest === undefined) return false;
+        taken.delete(slowest);
+        slowest.socket.destroy();
+      }
+      taken.set(request, nowMs);
+      return true;
+    },
+    leave: (request: Request): void => {
+      taken.delete(request);
+    },
   };
 }

@@ -139,6 +139,8 @@ export interface PoolOptions {
   readonly maxConnections: number;
   /** A query that takes longer fails, so that nothing waits for ever on a database that hangs. */
   readonly queryTimeoutMs: number;
+  /** A statement that waits longer for a lock fails with 55P03; undefined: only `queryTimeoutMs` ends it. */
+  readonly lockTimeoutMs?: number;
   /** Shown in `pg_stat_activity`. */
   readonly applicationName: string;
   /** Told of connections that broke while idle; without a listener they would end the process. */
@@ -160,7 +162,8 @@ export function createPool(options: PoolOptions): pg.Pool {
     // eslint-disable-next-line @typescript-eslint/no-misused-promises -- pg-pool awaits it, its types do not say so
     onConnect: async (client) => {
       await client.query(
-        "set time zone 'UTC'; set idle_in_transaction_session_timeout = '10s'",
+        `set time zone 'UTC'; set idle_in_transaction_session_timeout = '10s';
+         set lock_timeout = ${String(options.lockTimeoutMs ?? 0)}`,
       );
     },
   });

@@ -10,6 +10,31 @@ export function isDataFault(error: unknown): boolean {
   );
 }
 
+/**
+ * SQLSTATE classes: connection (08), rollback after a deadlock (40), resources (53), a lock that is not to be had (55),
+ * shutdown (57P), the system below (58).
+ */
+const PASSING_STATES = /^(08|40|53|55|57P|58)/;
+/** How pg and its pool say that there is no connection, or none any more: plain errors without a code. */
+const NO_CONNECTION =
+  /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Client was closed)/;
+
+/**
+ * Whether an error says nothing about the statement: the server is away, ends, has no room, or another session has
+ * the locks. Such a fault may last for hours, and no event may be given up for it. A query that takes too long is not
+ * meant: its own data may be the reason.
+ */
+export function isPassingFault(error: unknown): boolean {
+  if (error instanceof pg.DatabaseError)
+    return PASSING_STATES.test(error.code ?? "");
+  if (!(error instanceof Error)) return false;
+  // A host name with several addresses, none of which answers.
+  if (error instanceof AggregateError)
+    return error.errors.every(isPassingFault);
+  // Of the operating system: ECONNREFUSED, ECONNRESET, ENOENT for a socket that is gone.
+  return "syscall" in error || NO_CONNECTION.test(error.message);
+}
+
 /** What went wrong, for a row or a log line. PostgreSQL's messages quote values, which may be personal: cut. */
 export function describeError(error: unknown): string {
   if (error instanceof pg.DatabaseError) {
@@ -19,5 +44,8 @@ export function describeError(error: unknown): string {
     const [what = ""] = error.message.split(/[":]/);
     return `PostgreSQL ${error.code ?? ""}: ${what.trim()}${where && ` (${where})`}`;
   }
+  // One that stands for several has no message of its own.
+  if (error instanceof AggregateError)
+    return error.errors.map(describeError).join("; ");
   return error instanceof Error ? error.message.slice(0, 500) : "unknown error";
 }

@@ -139,7 +139,7 @@ export async function lockWaitingEvents(
   }));
 }
 
-/** @param countAttempts false where `beginAttempts` has counted them before */
+/** @param countAttempts false where `beginAttempt` has counted them before */
 export async function markProcessed(
   trx: Transaction,
   eventIds: readonly string[],
@@ -181,6 +181,24 @@ export async function beginAttempt(
   `.execute(db);
   const [row] = rows;
   return row?.state === "received" ? row.attempts : undefined;
+}
+
+/** The attempt was no fault of the event: it does not count, and the event is due again after a while. */
+export async function takeBackAttempt(
+  db: Database,
+  eventId: string,
+  dueInMs: number,
+): Promise<void> {
+  await db
+    .updateTable("webhook_events")
+    .set((eb) => ({
+      attempts: eb("attempts", "-", 1),
+      hinted_at: fromNow(dueInMs),
+    }))
+    .where("event_id", "=", eventId)
+    .where("state", "=", "received")
+    .where("attempts", ">", 0)
+    .execute();
 }
 
 export interface FailedAttempt {

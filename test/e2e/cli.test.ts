@@ -159,6 +159,20 @@ describe("a command that is not understood", () => {
   );
 
   test(
+    "says that the database cannot be reached, without a stack",
+    async () => {
+      const { code, err } = await cli(["events"], {
+        DATABASE_URL: `postgres://x:canary@127.0.0.1:${String(await findFreePort())}/x`,
+      });
+
+      expect(code).toBe(1);
+      expect(err).toMatch(/^The database cannot be used now: .*ECONNREFUSED/);
+      expect(err).not.toMatch(/canary|^\s+at /m);
+    },
+    LONG_MS,
+  );
+
+  test(
     "names every variable that is wrong, and no value",
     async () => {
       const ended = await cli(["events"], {
@@ -178,6 +192,20 @@ describe("a command that is not understood", () => {
 });
 
 describe("events", () => {
+  test(
+    "shows the control characters of a name, which a terminal would obey",
+    async () => {
+      const card_id = `c-${randomUUID()}\x1b[2J\x9b31m\nfake`;
+      await tell(aStatusUpdate({ card_id }));
+
+      const { out } = await cli(["events", "--card", card_id]);
+
+      expect(out).toContain("\\x1b[2J\\x9b31m\\x0afake");
+      expect(out).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/);
+    },
+    LONG_MS,
+  );
+
   test(
     "lists what was asked for, oldest first",
     async () => {
@@ -585,6 +613,25 @@ describe("explain", () => {
       );
       expect(out).toMatch(new RegExp(`${otp.event_id}\\n {4}ignored`));
       expect(out).not.toContain("48151623");
+    },
+    LONG_MS,
+  );
+
+  test(
+    "says of an event that this release cannot read that it was applied",
+    async () => {
+      const event = aStatusUpdate();
+      await tell(event);
+      await service.rows(
+        "update webhook_events set body = '{}' where event_id = $1",
+        [event.event_id],
+      );
+
+      const { out } = await cli(["explain", String(event.data["card_id"])]);
+
+      expect(out).toMatch(
+        new RegExp(`${event.event_id}\\s+applied; this release cannot read it`),
+      );
     },
     LONG_MS,
   );

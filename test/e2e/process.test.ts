@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
+import { fileURLToPath } from "node:url";
 import {
   afterAll,
   afterEach,
@@ -20,6 +21,7 @@ import {
   endProcesses,
   makeFolder,
   removeFolder,
+  startCommand,
   startProcess,
 } from "../support/process.ts";
 import type { Reader } from "../support/service.ts";
@@ -336,6 +338,29 @@ describe.each(queueKinds.filter(isAvailable))(
         expect(await statesOf(acknowledged)).toEqual({
           processed: acknowledged.length,
         });
+      },
+      LIMIT_MS,
+    );
+
+    test(
+      "npm start hands SIGTERM on to the service, and ends after it with 0",
+      async () => {
+        // Without its build: the other tests run what is built.
+        const running = startCommand("npm", {
+          args: ["start", "--ignore-scripts"],
+          cwd: fileURLToPath(new URL("../../", import.meta.url)),
+          env: { ...env, NODE_ENV: "production", HOST: "127.0.0.1" },
+        });
+        const target = await baseUrlOf(running);
+        const answer = await deliver(target, aStatusUpdate());
+
+        running.kill("SIGTERM");
+        const code = await running.ended;
+
+        expect(answer.status).toBe(200);
+        expect(code).toBe(0);
+        expect(running.stdout()).toContain('"msg":"stopped"');
+        await expect(deliver(target, aStatusUpdate())).rejects.toThrow();
       },
       LIMIT_MS,
     );

@@ -252,6 +252,7 @@ describe("the projection in the database", () => {
               retry: { maxAttempts: 3, firstDelayMs: 1, maxDelayMs: 1 },
               random: () => 1,
               checkpoint: noCheckpoint,
+              signal: new AbortController().signal,
             });
             expect(failed).toEqual([]);
           };

@@ -27,6 +27,7 @@ const rules: Omit<ReconcileOptions, "db"> = {
   retry: { maxAttempts: 3, firstDelayMs: 1_000, maxDelayMs: 60_000 },
   random: () => 0.5,
   checkpoint: noCheckpoint,
+  signal: new AbortController().signal,
 };
 
 function entryOf(event: Payload): InboxEntry {
@@ -231,6 +232,86 @@ describe("reconciling", () => {
     expect(outcomes.flatMap(({ failed }) => failed)).toEqual([]);
     expect(await inboxRow(event.event_id)).toMatchObject({ attempts: 1 });
   });
+
+  test("an event at fault costs its 199 neighbours a few transactions, not one each", async () => {
+    const events = Array.from({ length: 200 }, () => aStatusUpdate());
+    const ids = await record(...events);
+    await spoil(ids[77] ?? "", "{}");
+    let transactions = 0;
+
+    const outcome = await reconcileEvents(ids, {
+      ...options,
+      checkpoint: (moment) => {
+        if (moment === "applying") transactions++;
+      },
+    });
+
+    expect(outcome.reconciled).toHaveLength(199);
+    expect(outcome.failed.map(({ eventId }) => eventId)).toEqual([ids[77]]);
+    // Two for each of the eight halvings, the first and the last attempt.
+    expect(transactions).toBeLessThanOrEqual(18);
+  });
+
+  test("a process that stops leaves the search for the event at fault to others", async () => {
+    const ids = await record(aStatusUpdate(), aStatusUpdate());
+    await spoil(ids[0] ?? "", "{}");
+    const signal = AbortSignal.abort();
+
+    const together = await reconcileEvents(ids, { ...options, signal });
+    const oneByOne = await reconcileEvents(ids, { ...options, signal }, true);
+
+    expect([together, oneByOne]).toEqual([
+      { reconciled: [], failed: [] },
+      { reconciled: [], failed: [] },
+    ]);
+    expect(await inboxRow(ids[1] ?? "")).toMatchObject({
+      state: "received",
+      attempts: 0,
+    });
+  });
+
+  test.each([
+    ["together", false],
+    ["one by one", true],
+  ])(
+    "events whose table somebody locks for long are not given up, %s",
+    async (_, oneByOne) => {
+      const ids = await record(aStatusUpdate(), aStatusUpdate());
+      const impatientPool = createPool({
+        url: database.url,
+        maxConnections: 2,
+        queryTimeoutMs: 10_000,
+        lockTimeoutMs: 50,
+        applicationName: "impatient",
+        onError: () => undefined,
+      });
+      const impatient = { ...options, db: createDatabase(impatientPool) };
+      const holder = new pg.Client({ connectionString: database.url });
+      await holder.connect();
+      await holder.query("begin");
+      await holder.query("lock table cards in access exclusive mode");
+
+      const errors: unknown[] = [];
+      for (let time = 0; time < rules.retry.maxAttempts + 1; time++) {
+        await reconcileEvents(ids, impatient, oneByOne).catch(
+          (error: unknown) => errors.push(error),
+        );
+      }
+      const rows = await Promise.all(ids.map(inboxRow));
+      await holder.query("commit");
+      await holder.end();
+      const afterwards = await reconcileEvents(ids, impatient, oneByOne);
+      await impatient.db.destroy();
+
+      expect(errors).toHaveLength(rules.retry.maxAttempts + 1);
+      expect(rows).toEqual(
+        ids.map(() =>
+          expect.objectContaining({ state: "received", attempts: 0 }),
+        ),
+      );
+      expect(afterwards.reconciled).toHaveLength(2);
+    },
+  );
 
   test("a transaction that dies after its work leaves nothing of it", async () => {
     const event = aStatusUpdate();

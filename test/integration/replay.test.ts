@@ -86,6 +86,7 @@ async function openInbox(): Promise<Inbox> {
           retry: { maxAttempts: 3, firstDelayMs: 1, maxDelayMs: 1 },
           random: () => 0.5,
           checkpoint: noCheckpoint,
+          signal: new AbortController().signal,
         },
       );
       expect(failed).toEqual([]);

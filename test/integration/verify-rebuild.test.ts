@@ -111,6 +111,7 @@ async function applyAtOnce(events: readonly Payload[]): Promise<void> {
       retry: { maxAttempts: 3, firstDelayMs: 1, maxDelayMs: 1 },
       random: Math.random,
       checkpoint: noCheckpoint,
+      signal: new AbortController().signal,
     },
   );
   expect(failed).toEqual([]);

@@ -263,7 +263,7 @@ try {
   const holders = [
     { kind: "idle connections", connections: 3_000, seconds },
     { kind: "slow bodies", connections: 1_000, seconds },
-    // Longer than the service's 10 s for headers and 20 s for a request, so that they are seen to end.
+    // Longer than the service's 5 s for headers and 10 s for a request, so that they are seen to end.
     { kind: "slow headers", connections: 500, seconds: Math.max(seconds, 14) },
     { kind: "endless headers", connections: 100, seconds },
     {
@@ -302,21 +302,20 @@ try {
     );
   }
   if (isWanted("more slow bodies than places")) {
-    // 4,000 is the limit of small bodies in flight. Who comes then is told at once, and the places are freed by
-    // the service's own time-out of 20 s.
-    const { answers } = await underAttack("more slow bodies than places", [
-      {
-        kind: "slow bodies",
-        connections: 4_200,
-        seconds: Math.max(seconds, 15),
-      },
-    ]);
-    const isTold = Object.keys(answers).every(
-      (answer) => answer === "200" || answer === "503",
+    // 4,000 is the limit of small bodies in flight; the slowest give way to who comes then.
+    const { success, answers } = await underAttack(
+      "more slow bodies than places",
+      [
+        {
+          kind: "slow bodies",
+          connections: 4_200,
+          seconds: Math.max(seconds, 15),
+        },
+      ],
     );
     verdict.check(
-      isTold,
-      `more slow bodies than places: a genuine sender is answered 200 or 503 (${JSON.stringify(answers)})`,
+      success >= 0.9,
+      `more slow bodies than places: genuine requests get through (${(success * 100).toFixed(1)} %, ${JSON.stringify(answers)})`,
     );
   }
   if (options.connections > 0 && isWanted("more connections than places")) {

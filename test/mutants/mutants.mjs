@@ -343,4 +343,48 @@ export const mutants = [
       integration("replay.test.ts", "as if it had never been: all of it"),
     ],
   },
+  {
+    name: "an outage uses up an event's attempts",
+    edits: [
+      {
+        file: "src/reconcile-events.ts",
+        from: "    if (isPassingFault(thrown)) {",
+        to: "    if (false) {",
+      },
+    ],
+    tests: [integration("reconcile.test.ts", "locks for long")],
+  },
+  {
+    name: "an event at fault is looked for one by one",
+    edits: [
+      {
+        file: "src/reconcile-events.ts",
+        from: "if (eventIds.length === 1 || options.signal.aborted)",
+        to: "if (eventIds.length > 0)",
+      },
+    ],
+    tests: [integration("reconcile.test.ts", "costs its 199 neighbours")],
+  },
+  {
+    name: "slow bodies keep their places",
+    edits: [
+      {
+        file: "src/http/limit-in-flight.ts",
+        from: "if (!request.complete) return request;",
+        to: "",
+      },
+    ],
+    tests: [unit("limit-in-flight.test.ts")],
+  },
+  {
+    name: "who waits for an answer is taken for slow",
+    edits: [
+      {
+        file: "src/http/limit-in-flight.ts",
+        from: "if (!request.complete) return request;",
+        to: "return request;",
+      },
+    ],
+    tests: [unit("limit-in-flight.test.ts")],
+  },
 ];

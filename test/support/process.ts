@@ -21,6 +21,12 @@ export interface TestProcess {
 
 const running = new Set<TestProcess>();
 
+interface ProcessOptions {
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd: string;
+}
+
 /**
  * Runs one of the compiled programs, as `npm start` does, with an environment that holds nothing but this.
  *
@@ -28,17 +34,24 @@ const running = new Set<TestProcess>();
  */
 export function startProcess(
   program: string,
-  options: {
-    readonly args?: readonly string[];
-    readonly env?: Readonly<Record<string, string>>;
-    readonly cwd: string;
-  },
+  options: ProcessOptions,
 ): TestProcess {
   const path = fileURLToPath(
     new URL(`../../dist/src/${program}`, import.meta.url),
   );
+  return startCommand(process.execPath, {
+    ...options,
+    args: [path, ...(options.args ?? [])],
+  });
+}
+
+/** Runs any command; ends with the other processes of a test. */
+export function startCommand(
+  command: string,
+  options: ProcessOptions,
+): TestProcess {
   const { PATH, HOME } = process.env;
-  const child = spawn(process.execPath, [path, ...(options.args ?? [])], {
+  const child = spawn(command, options.args ?? [], {
     cwd: options.cwd,
     env: { PATH, HOME, ...options.env },
     stdio: ["ignore", "pipe", "pipe"],
@@ -71,7 +84,10 @@ export function startProcess(
           if (hasEnded) throw new Error(`it ended: ${stderr}${stdout}`);
           return Promise.resolve(undefined);
         },
-        { what: `${program} to write ${String(pattern)}`, timeoutMs },
+        {
+          what: `${[command, ...(options.args ?? [])].join(" ")} to write ${String(pattern)}`,
+          timeoutMs,
+        },
       ),
   };
   running.add(started);

@@ -1,6 +1,10 @@
 import { describe, expect, test } from "@jest/globals";
 import pg from "pg";
-import { describeError, isDataFault } from "../../../src/store/errors.ts";
+import {
+  describeError,
+  isDataFault,
+  isPassingFault,
+} from "../../../src/store/errors.ts";
 
 function databaseError(code: string | undefined, message: string, more = {}) {
   const error = new pg.DatabaseError(message, message.length, "error");
@@ -35,6 +39,60 @@ describe("a fault of the data", () => {
     ["nothing", undefined],
   ])("is not seen in %s", (_what, error) => {
     expect(isDataFault(error)).toBe(false);
+  });
+});
+
+describe("a fault that passes", () => {
+  test.each([
+    ["08006", "a lost connection", true],
+    ["40P01", "a deadlock", true],
+    ["53300", "too many connections", true],
+    ["53100", "a full disk", true],
+    ["55P03", "a lock that was not given", true],
+    ["57P01", "a server that stops", true],
+    ["57P03", "a server that starts", true],
+    ["58030", "a disk that fails", true],
+    ["57014", "a query cancelled, perhaps for its own slowness", false],
+    ["22P02", "text that is no number", false],
+    ["42P01", "a table that is missing", false],
+    [undefined, "no code at all", false],
+  ])("%s, %s: %s", (code, what, passes) => {
+    expect(isPassingFault(databaseError(code, what))).toBe(passes);
+  });
+
+  test.each([
+    [
+      "a server that does not answer",
+      Object.assign(new Error("connect"), {
+        code: "ECONNREFUSED",
+        syscall: "connect",
+      }),
+      true,
+    ],
+    [
+      "a connection that was cut",
+      new Error("Connection terminated unexpectedly"),
+      true,
+    ],
+    [
+      "a pool without a free connection",
+      new Error("timeout exceeded when trying to connect"),
+      true,
+    ],
+    [
+      "a host with two addresses, neither of which answers",
+      new AggregateError([
+        Object.assign(new Error("connect"), { syscall: "connect" }),
+        Object.assign(new Error("connect"), { syscall: "connect" }),
+      ]),
+      true,
+    ],
+    ["a query that takes too long", new Error("Query read timeout"), false],
+    ["an event that is not valid", new Error("no longer valid: data"), false],
+    ["text", "Connection terminated", false],
+    ["nothing", undefined, false],
+  ])("%s", (_what, error, passes) => {
+    expect(isPassingFault(error)).toBe(passes);
   });
 });
 

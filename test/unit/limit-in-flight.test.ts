@@ -1,0 +1,114 @@
+import { connect } from "node:net";
+import type { Socket } from "node:net";
+import { once } from "node:events";
+import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import express, { Router } from "express";
+import { createApp } from "../../src/http/app.ts";
+import { limitInFlight } from "../../src/http/limit-in-flight.ts";
+import type { ListeningServer } from "../../src/http/server.ts";
+import { listen } from "../../src/http/server.ts";
+import { waitFor } from "../support/wait-for.ts";
+
+const PLACES = 2;
+let server: ListeningServer;
+let sockets: Socket[];
+/** Requests whose body is complete wait for this. */
+let release: () => void;
+
+beforeEach(async () => {
+  sockets = [];
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const router = Router();
+  router.post(
+    "/",
+    limitInFlight({ small: PLACES, large: 1, largeFromBytes: 100 }),
+    express.raw({ type: () => true }),
+    async (request, response) => {
+      if (String(request.body) === "held") await released;
+      response.json({});
+    },
+  );
+  server = await listen(
+    createApp([router], () => undefined, undefined),
+    "127.0.0.1",
+    0,
+  );
+});
+
+afterEach(async () => {
+  release();
+  for (const socket of sockets) socket.destroy();
+  await server.close();
+});
+
+/** Sends the head and the beginning of a body, and then nothing more. */
+async function startSlowly(declaredBytes: number): Promise<Socket> {
+  const socket = connect(server.port, "127.0.0.1");
+  sockets.push(socket);
+  await once(socket, "connect");
+  socket.on("error", () => undefined);
+  socket.write(
+    `POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${String(declaredBytes)}\r\n\r\n{`,
+  );
+  return socket;
+}
+
+async function post(body: string): Promise<number> {
+  const { status } = await fetch(`http://127.0.0.1:${String(server.port)}/`, {
+    method: "POST",
+    headers: { connection: "close" },
+    body,
+  });
+  return status;
+}
+
+const until = (status: number, body: string) =>
+  waitFor(async () => (await post(body)) === status, {
+    what: `an answer ${String(status)}`,
+  });
+
+describe("places for requests", () => {
+  test("who finds none is refused at once, and who comes when one is free is not", async () => {
+    const held = [post("held"), post("held")];
+    await until(503, "{}");
+
+    release();
+
+    expect(await Promise.all(held)).toEqual([200, 200]);
+    expect(await post("{}")).toBe(200);
+  });
+
+  test("a body that drips gives way to one that is there", async () => {
+    const slow = await Promise.all([startSlowly(10), startSlowly(10)]);
+    const closed = Promise.race(slow.map((socket) => once(socket, "close")));
+    await until(503, "{}");
+
+    await until(200, "{}");
+
+    await closed;
+    expect(slow.filter((socket) => !socket.destroyed)).toHaveLength(1);
+  });
+
+  test("a request that waits for its answer gives way to nobody", async () => {
+    const held = post("held");
+    await startSlowly(10);
+    await until(503, "{}");
+    await until(200, "{}");
+    const alsoHeld = post("held");
+
+    await until(503, "{}");
+    release();
+
+    expect(await Promise.all([held, alsoHeld])).toEqual([200, 200]);
+  });
+
+  test("who holds the places for large bodies takes none from the small", async () => {
+    await startSlowly(1_000);
+
+    await until(503, "x".repeat(1_000));
+
+    expect(await post("{}")).toBe(200);
+  });
+});
