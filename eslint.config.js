@@ -74,6 +74,7 @@ const places = [
       "src/store/",
       "src/batcher.ts",
       "src/checkpoint.ts",
+      "src/take-turns.ts",
       ...useCases,
       "node:crypto",
     ],

@@ -21,6 +21,7 @@ import {
   takeBackAttempt,
 } from "./store/inbox.ts";
 import { lockProjection } from "./store/projection-lock.ts";
+import type { TakeTurns } from "./take-turns.ts";
 import { decodeKeptEvent } from "./uqpay/decode-event.ts";
 
 /** How often an event is tried, and how long it waits between two tries. */
@@ -48,6 +49,11 @@ export interface ReconcileOptions {
   /** 0 to 1, for the jitter. */
   readonly random: () => number;
   readonly checkpoint: Checkpoint;
+  /**
+   * One for the process. An event that ends it then does so while no other is being tried: else its neighbours would
+   * be given up with it.
+   */
+  readonly takeTurns: TakeTurns;
   /** Ends the search for an event at fault after the transaction under way; what is left waits on, and is found again. */
   readonly signal: AbortSignal;
 }
@@ -91,11 +97,13 @@ async function reconcileTogetherTwice(
   eventIds: readonly string[],
   options: ReconcileOptions,
 ): Promise<readonly Reconciled[]> {
+  const reconcile = () =>
+    options.takeTurns(() => reconcileTogether(eventIds, options, true));
   try {
-    return await reconcileTogether(eventIds, options, true);
+    return await reconcile();
   } catch (error) {
     if (!isPassingFault(error)) throw error;
-    return reconcileTogether(eventIds, options, true);
+    return reconcile();
   }
 }
 
@@ -107,7 +115,9 @@ async function reconcileOneByOne(
   const failed: FailedAttempt[] = [];
   for (const eventId of eventIds) {
     if (options.signal.aborted) break;
-    const outcome = await reconcileAlone(eventId, options);
+    const outcome = await options.takeTurns(() =>
+      reconcileAlone(eventId, options),
+    );
     reconciled.push(...outcome.reconciled);
     failed.push(...outcome.failed);
   }

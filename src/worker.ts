@@ -19,6 +19,7 @@ import type { Database } from "./store/database.ts";
 import { createDatabase, createPool } from "./store/database.ts";
 import { describeError } from "./store/errors.ts";
 import { takeStalledEvents } from "./store/inbox.ts";
+import { createTurns } from "./take-turns.ts";
 import { dropOldBodies, dropResolvedBodies } from "./store/retention.ts";
 
 export interface WorkerOptions {
@@ -63,6 +64,7 @@ export function startWorker(options: WorkerOptions): Worker {
   const db = createDatabase(pool);
 
   const stopping = new AbortController();
+  const takeTurns = createTurns();
   const reconcile = async (
     eventIds: readonly string[],
     oneByOne: boolean,
@@ -80,6 +82,7 @@ export function startWorker(options: WorkerOptions): Worker {
         retry,
         random: Math.random,
         checkpoint,
+        takeTurns,
         signal: stopping.signal,
       },
       oneByOne,

@@ -10,6 +10,7 @@ import { applyToCard } from "../../src/domain/card.ts";
 import type { Instant } from "../../src/domain/instant.ts";
 import { instantFromEpochMs } from "../../src/domain/instant.ts";
 import { reconcileEvents } from "../../src/reconcile-events.ts";
+import { createTurns } from "../../src/take-turns.ts";
 import { toRow as toAuthorizationRow } from "../../src/store/authorizations.ts";
 import { toRow as toCardRow } from "../../src/store/cards.ts";
 import type { Database } from "../../src/store/database.ts";
@@ -252,6 +253,7 @@ describe("the projection in the database", () => {
               retry: { maxAttempts: 3, firstDelayMs: 1, maxDelayMs: 1 },
               random: () => 1,
               checkpoint: noCheckpoint,
+              takeTurns: createTurns(),
               signal: new AbortController().signal,
             });
             expect(failed).toEqual([]);

@@ -8,6 +8,7 @@ import { createEventQueue } from "../../src/queue/event-queue.ts";
 import type { EventQueue } from "../../src/queue/event-queue.ts";
 import { noCheckpoint } from "../../src/checkpoint.ts";
 import type { ReconcileOptions } from "../../src/reconcile-events.ts";
+import { createTurns } from "../../src/take-turns.ts";
 import { reconcileEvents } from "../../src/reconcile-events.ts";
 import type { RequeueOptions } from "../../src/requeue-stalled.ts";
 import { requeueStalled } from "../../src/requeue-stalled.ts";
@@ -27,6 +28,7 @@ const rules: Omit<ReconcileOptions, "db"> = {
   retry: { maxAttempts: 3, firstDelayMs: 1_000, maxDelayMs: 60_000 },
   random: () => 0.5,
   checkpoint: noCheckpoint,
+  takeTurns: createTurns(),
   signal: new AbortController().signal,
 };
 
@@ -221,12 +223,14 @@ describe("reconciling", () => {
       ids,
     );
 
-    const first = reconcileEvents(ids, options);
-    const second = reconcileEvents(ids, options);
+    // Two processes: each has turns of its own.
+    const both = [createTurns(), createTurns()].map((takeTurns) =>
+      reconcileEvents(ids, { ...options, takeTurns }),
+    );
     await untilWaiting(2);
     await holder.query("commit");
     await holder.end();
-    const outcomes = await Promise.all([first, second]);
+    const outcomes = await Promise.all(both);
 
     expect(outcomes.flatMap(({ reconciled }) => reconciled)).toHaveLength(1);
     expect(outcomes.flatMap(({ failed }) => failed)).toEqual([]);
@@ -250,6 +254,33 @@ describe("reconciling", () => {
     expect(outcome.failed.map(({ eventId }) => eventId)).toEqual([ids[77]]);
     // Two for each of the eight halvings, the first and the last attempt.
     expect(transactions).toBeLessThanOrEqual(18);
+  });
+
+  test("no other event is being tried while one is that may end the process", async () => {
+    const poisons = await record(aStatusUpdate(), aStatusUpdate());
+    const others = await record(aStatusUpdate(), aStatusUpdate());
+    const underWay = new Set<string>();
+    const together: string[][] = [];
+    const watched: ReconcileOptions = {
+      ...options,
+      checkpoint: (moment, ids) => {
+        for (const id of ids) {
+          if (moment === "applying") underWay.add(id);
+          if (moment === "committed") underWay.delete(id);
+        }
+        together.push([...underWay].sort());
+      },
+    };
+
+    await Promise.all([
+      reconcileEvents(poisons, watched, true),
+      reconcileEvents(poisons.toReversed(), watched, true),
+      reconcileEvents(others, watched),
+    ]);
+
+    const allowed = [[], others.toSorted(), ...poisons.map((id) => [id])];
+    for (const ids of together) expect(allowed).toContainEqual(ids);
+    expect(together).toContainEqual(others.toSorted());
   });
 
   test("a process that stops leaves the search for the event at fault to others", async () => {

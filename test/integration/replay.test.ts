@@ -7,6 +7,7 @@ import type { WebhookReceiver } from "../../src/receive-webhook.ts";
 import { createWebhookReceiver } from "../../src/receive-webhook.ts";
 import { verifyProjection } from "../../src/recompute-projection.ts";
 import { reconcileEvents } from "../../src/reconcile-events.ts";
+import { createTurns } from "../../src/take-turns.ts";
 import { replayEvent, replayQuarantined } from "../../src/replay-events.ts";
 import type { Database } from "../../src/store/database.ts";
 import { createDatabase, createPool } from "../../src/store/database.ts";
@@ -86,6 +87,7 @@ async function openInbox(): Promise<Inbox> {
           retry: { maxAttempts: 3, firstDelayMs: 1, maxDelayMs: 1 },
           random: () => 0.5,
           checkpoint: noCheckpoint,
+          takeTurns: createTurns(),
           signal: new AbortController().signal,
         },
       );

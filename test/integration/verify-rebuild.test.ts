@@ -16,6 +16,7 @@ import {
 } from "../../src/recompute-projection.ts";
 import type { RecomputeProgress } from "../../src/recompute-projection.ts";
 import { reconcileEvents } from "../../src/reconcile-events.ts";
+import { createTurns } from "../../src/take-turns.ts";
 import type { Database } from "../../src/store/database.ts";
 import { createDatabase, createPool } from "../../src/store/database.ts";
 import { recordEvents } from "../../src/store/inbox.ts";
@@ -111,6 +112,7 @@ async function applyAtOnce(events: readonly Payload[]): Promise<void> {
       retry: { maxAttempts: 3, firstDelayMs: 1, maxDelayMs: 1 },
       random: Math.random,
       checkpoint: noCheckpoint,
+      takeTurns: createTurns(),
       signal: new AbortController().signal,
     },
   );

@@ -387,4 +387,15 @@ export const mutants = [
     ],
     tests: [unit("limit-in-flight.test.ts")],
   },
+  {
+    name: "events are tried side by side",
+    edits: [
+      {
+        file: "src/take-turns.ts",
+        from: "const result = last.then(work);",
+        to: "const result = work();",
+      },
+    ],
+    tests: [integration("reconcile.test.ts", "no other event is being tried")],
+  },
 ];
