@@ -13,12 +13,14 @@ import {
   Verdict,
   cpuSeconds,
   createRandom,
+  floors,
   formatTable,
   openFiles,
   quantile,
   readMetrics,
   readOptions,
   residentMiB,
+  rise,
   startSystem,
   waitUntilApplied,
 } from "./system.mjs";
@@ -213,32 +215,6 @@ async function takeSample(system, minute) {
 /** @param {readonly Record<string, any>[]} rows @param {string} name @returns {number} */
 function sum(rows, name) {
   return rows.reduce((total, row) => total + row[name], 0);
-}
-
-/**
- * How much the straight line through the points rises from the first to the last of them (least squares).
- *
- * @param {readonly number[]} values
- */
-function rise(values) {
-  const middle = (values.length - 1) / 2;
-  const mean =
-    values.reduce((total, value) => total + value, 0) / values.length;
-  let above = 0;
-  let below = 0;
-  values.forEach((value, index) => {
-    above += (index - middle) * (value - mean);
-    below += (index - middle) ** 2;
-  });
-  return below === 0 ? 0 : (above / below) * (values.length - 1);
-}
-
-/** The least of each few: what is left after a collection. @param {readonly number[]} values */
-function floors(values) {
-  const group = Math.max(1, Math.floor(values.length / 12));
-  return Array.from({ length: Math.floor(values.length / group) }, (_, index) =>
-    Math.min(...values.slice(index * group, (index + 1) * group)),
-  );
 }
 
 /** @param {readonly Awaited<ReturnType<typeof takeSample>>["figures"][]} samples @param {Verdict} verdict */

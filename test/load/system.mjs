@@ -2,23 +2,20 @@
 // and eyes on it from outside. Plain JavaScript on what `npm run build` made, since Node 20 runs no TypeScript.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import {
-  accessSync,
-  constants,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-} from "node:fs";
-import { connect, createServer } from "node:net";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Redis } from "ioredis";
 import pg from "pg";
 import { startEmbeddedPostgres } from "../../dist/src/embedded/embedded-postgres.js";
+import { startRedis } from "../../scripts/measuring/redis-server.mjs";
+
+export { formatTable } from "../../scripts/measuring/format-table.mjs";
+export * from "../../scripts/measuring/numbers.mjs";
+export * from "../../scripts/measuring/process-figures.mjs";
 
 export const SECRET = "whsec_load_test";
 
@@ -65,7 +62,7 @@ export async function startSystem({ queue, durable = true, env = {} }) {
     undo.push(() => postgres.stop());
     const databaseUrl = postgres.url();
     const redisUrl =
-      queue === "redis" ? await startRedis(folder, undo) : undefined;
+      queue === "redis" ? await startRedis({ folder, undo }) : undefined;
     const service = await startProcess(folder, {
       PORT: "0",
       DATABASE_URL: databaseUrl,
@@ -153,106 +150,6 @@ async function startProcess(folder, env) {
   return { port, pid: child.pid ?? 0, errors, ended: () => end, stop };
 }
 
-/** @param {string} folder @param {(() => unknown)[]} undo */
-async function startRedis(folder, undo) {
-  const program = (process.env.PATH ?? "")
-    .split(delimiter)
-    .flatMap((path) =>
-      ["redis-server", "valkey-server"].map((n) => join(path, n)),
-    )
-    .find(isExecutable);
-  if (program === undefined)
-    throw new Error("no redis-server or valkey-server is on the PATH");
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const port = String(/** @type {any} */ (probe.address()).port);
-  probe.close();
-  await once(probe, "close");
-  const server = spawn(
-    program,
-    [
-      ["--port", port],
-      ["--bind", "127.0.0.1"],
-      ["--dir", folder],
-      ["--save", ""],
-      ["--appendonly", "no"],
-      // BullMQ insists on it.
-      ["--maxmemory-policy", "noeviction"],
-    ].flat(),
-    { stdio: "ignore" },
-  );
-  const exited = once(server, "exit");
-  const kill = () => server.kill("SIGKILL");
-  process.once("exit", kill);
-  undo.push(async () => {
-    process.off("exit", kill);
-    kill();
-    await exited;
-  });
-  for (let tries = 0; tries < 200; tries++) {
-    const socket = connect(Number(port), "127.0.0.1");
-    try {
-      await once(socket, "connect");
-      return `redis://127.0.0.1:${port}`;
-    } catch {
-      await sleep(25);
-    } finally {
-      socket.destroy();
-    }
-  }
-  throw new Error(`${program} does not answer`);
-}
-
-/** @param {string} path */
-function isExecutable(path) {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** What a process holds in memory, in MiB; NaN where there is no /proc. @param {number} pid */
-export function residentMiB(pid) {
-  return readStatus(pid, "VmRSS");
-}
-
-/** The most it ever held. @param {number} pid */
-export function peakResidentMiB(pid) {
-  return readStatus(pid, "VmHWM");
-}
-
-/** @param {number} pid @param {string} name */
-function readStatus(pid, name) {
-  try {
-    const status = readFileSync(`/proc/${String(pid)}/status`, "utf8");
-    return Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]) / 1024;
-  } catch {
-    return NaN;
-  }
-}
-
-/** @param {number} pid */
-export function openFiles(pid) {
-  try {
-    return readdirSync(`/proc/${String(pid)}/fd`).length;
-  } catch {
-    return NaN;
-  }
-}
-
-/** The processor time that a process has used, in seconds. @param {number} pid */
-export function cpuSeconds(pid) {
-  try {
-    const stat = readFileSync(`/proc/${String(pid)}/stat`, "utf8");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return (Number(fields[11]) + Number(fields[12])) / 100;
-  } catch {
-    return NaN;
-  }
-}
-
 /**
  * The service's own figures.
  *
@@ -309,17 +206,6 @@ export class Verdict {
   }
 }
 
-/** A repeatable source of numbers from 0 to 1 (mulberry32). @param {number} seed */
-export function createRandom(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
 /**
  * Reads `--name value` from the command line.
  *
@@ -345,37 +231,4 @@ export function readOptions(defaults) {
     Object.assign(options, { [name]: isNumber ? Number(value) : value });
   }
   return options;
-}
-
-/** @param {readonly number[]} values @param {number} share from 0 to 1 */
-export function quantile(values, share) {
-  const sorted = values.toSorted((a, b) => a - b);
-  return (
-    sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ??
-    NaN
-  );
-}
-
-/** Prints rows under their names, in columns. @param {readonly Record<string, unknown>[]} rows */
-export function formatTable(rows) {
-  const names = Object.keys(rows[0] ?? {});
-  const cells = [
-    names,
-    ...rows.map((row) => names.map((name) => show(row[name]))),
-  ];
-  const widths = names.map((_, i) =>
-    Math.max(...cells.map((line) => line[i]?.length ?? 0)),
-  );
-  return cells
-    .map((line) =>
-      line.map((cell, i) => cell.padStart(widths[i] ?? 0)).join("  "),
-    )
-    .join("\n");
-}
-
-/** @param {unknown} value */
-function show(value) {
-  return typeof value === "number" && !Number.isInteger(value)
-    ? value.toFixed(2)
-    : String(value);
 }

@@ -1,0 +1,65 @@
+// Baseline S: the product's API without logs, metrics and the headers that nobody needs (Date, Keep-Alive). What the
+// product answers in a second beside it says what they cost.
+import { Router } from "express";
+import { loadConfig } from "../../dist/src/config.js";
+import { createApp } from "../../dist/src/http/app.js";
+import { listen } from "../../dist/src/http/server.js";
+import { webhookRoute } from "../../dist/src/http/webhook-route.js";
+import { createEventQueue } from "../../dist/src/queue/event-queue.js";
+import { createWebhookReceiver } from "../../dist/src/receive-webhook.js";
+import { queueConnection } from "../../dist/src/service.js";
+import { createPool } from "../../dist/src/store/database.js";
+import { isDataFault } from "../../dist/src/store/errors.js";
+import { recordEvents } from "../../dist/src/store/inbox.js";
+
+const nothing = () => undefined;
+const config = loadConfig(process.env);
+const url = config.postgres.url ?? "";
+const pool = createPool({
+  url,
+  maxConnections: config.postgres.maxConnections,
+  queryTimeoutMs: 5_000,
+  applicationName: "silent product",
+  onError: nothing,
+});
+const queue = createEventQueue(queueConnection(config, url), {
+  log: { warn: nothing },
+});
+const receiver = createWebhookReceiver({
+  rules: config.webhook,
+  nowMs: Date.now,
+  record: (entries) => recordEvents(pool, entries),
+  quarantine: async () => undefined,
+  findDigest: async () => undefined,
+  onRecorded: (events) => {
+    setImmediate(() => {
+      const eventIds = events.map(({ eventId }) => eventId);
+      queue.enqueue({ eventIds, name: "events" }).catch(nothing);
+    });
+  },
+  isItemFault: isDataFault,
+});
+const withoutHeaders = Router().use((_request, response, next) => {
+  response.sendDate = false;
+  // Said explicitly, it comes without `Keep-Alive: timeout=65`.
+  response.setHeader("Connection", "keep-alive");
+  response.setHeader("Connection", "keep-alive");
+  next();
+});
+const webhook = webhookRoute({
+  receive: receiver.receive,
+  allowedAddresses: undefined,
+  metrics: { answered: nothing },
+  onRefused: nothing,
+  onUnavailable: nothing,
+});
+const { host, port } = config.http;
+const server = await listen(
+  createApp([withoutHeaders, webhook], nothing, undefined),
+  host,
+  port,
+);
+process.stdout.write(
+  `${JSON.stringify({ port: server.port, msg: "listening" })}\n`,
+);
+process.once("SIGTERM", () => process.exit());

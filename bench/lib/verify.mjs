@@ -1,0 +1,39 @@
+// A rate counts only when every answer was right and every acknowledged event is in the inbox.
+
+/**
+ * @param {readonly import("./load.mjs").Load[]} loads everything that was sent
+ * @param {number} rows that are in the inbox now and were not before
+ * @param {number} inFlight connections: what was under way when a closed loop ended is stored, but was not counted
+ * @returns {string[]} what is wrong
+ */
+export function findMissing(loads, rows, inFlight) {
+  const answered =
+    sumOf(loads, "requests") +
+    sumOf(loads, "discarded") -
+    sumOf(loads, "refused");
+  const most = answered + inFlight * loads.length;
+  return [
+    ...findRefused(loads),
+    ...(rows < answered
+      ? [`${String(answered)} acknowledged, but ${String(rows)} rows`]
+      : []),
+    ...(rows > most
+      ? [`${String(rows)} rows, but ${String(answered)} acknowledged`]
+      : []),
+  ];
+}
+
+/** @param {readonly import("./load.mjs").Load[]} loads */
+export function findRefused(loads) {
+  const refused = sumOf(loads, "refused");
+  const failed = sumOf(loads, "failed");
+  return [
+    ...(refused > 0 ? [`${String(refused)} answers were not 200`] : []),
+    ...(failed > 0 ? [`${String(failed)} requests had no answer`] : []),
+  ];
+}
+
+/** @param {readonly import("./load.mjs").Load[]} loads @param {"requests" | "refused" | "failed" | "discarded"} field */
+function sumOf(loads, field) {
+  return loads.reduce((sum, load) => sum + (load[field] ?? 0), 0);
+}

@@ -1,0 +1,105 @@
+// The worker alone: a backlog that was recorded and hinted by the program's own API, then a worker started on it.
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { cpuSeconds } from "../../scripts/measuring/process-figures.mjs";
+import { writeRequests } from "../lib/events.mjs";
+import { runScheduled } from "../lib/load.mjs";
+import { readMachine, stealSince } from "../lib/machine.mjs";
+import { withSystem } from "../lib/system.mjs";
+import { findMissing } from "../lib/verify.mjs";
+
+/** @typedef {import("../lib/system.mjs").System} System */
+
+/** Some seconds' worth for each: the baseline drains about a thousand a second. */
+const EVENTS_PER_SECOND_OF_RUN = { product: 3_000, plain: 800 };
+const CONNECTIONS = 128;
+const POLL_MS = 200;
+const PATIENCE_MS = 120_000;
+
+/**
+ * @param {"product" | "plain"} program @param {import("./cell.mjs").QueueKind} queue
+ * @returns {import("./cell.mjs").Cell}
+ */
+export function drain(program, queue) {
+  return {
+    key: `${program} drains on ${queue}`,
+    run: async ({ environment, options }) => {
+      const count = EVENTS_PER_SECOND_OF_RUN[program] * options.seconds;
+      const { load, rate, left, cpuUs, steal, rows } = await withSystem(
+        environment,
+        { program, queue, roles: ["api"] },
+        async (system) => {
+          const load = await deliver(system, count);
+          const machine = readMachine();
+          await system.switchTo(["worker"]);
+          const left = await waitUntilApplied(system);
+          const cpu = cpuSeconds(system.servers()[0]?.pid ?? 0);
+          return {
+            load,
+            left,
+            rate: await readRate(system),
+            // From the start of the process on, which is half a second of it.
+            cpuUs: (cpu / count) * 1e6,
+            steal: stealSince(machine),
+          };
+        },
+      );
+      return {
+        rate,
+        cpuUs,
+        steal,
+        problems: [
+          ...findMissing([load], rows, 0),
+          ...(left > 0 ? [`${String(left)} events were not applied`] : []),
+        ],
+      };
+    },
+  };
+}
+
+/** @param {System} system @param {number} count */
+async function deliver(system, count) {
+  const file = join(system.environment.folder, "backlog.bin");
+  writeRequests(file, count);
+  const port = system.servers()[0]?.port ?? 0;
+  const load = await runScheduled({ port, file, connections: CONNECTIONS });
+  rmSync(file);
+  return load;
+}
+
+/** @param {System} system @returns {Promise<number>} how many still wait or failed */
+async function waitUntilApplied({ database }) {
+  const deadline = Date.now() + PATIENCE_MS;
+  for (;;) {
+    const [row] = await database.rows(
+      "select count(*)::int as count from webhook_events where state = 'received'",
+    );
+    if (row?.count === 0 || Date.now() > deadline) break;
+    await sleep(POLL_MS);
+  }
+  const [row] = await database.rows(
+    "select count(*)::int as count from webhook_events where state <> 'processed'",
+  );
+  return row?.count ?? 0;
+}
+
+/**
+ * Events a second between the end of the first transaction and the end of the last. The first one's own events are left
+ * out, since when it began is not known; xmin names the transaction that wrote a row.
+ *
+ * @param {System} system @returns {Promise<number>}
+ */
+async function readRate({ database }) {
+  const [row] = await database.rows(`
+    with transactions as (
+      select count(*) as events, max(processed_at) as ended_at
+      from webhook_events where state = 'processed' group by xmin::text
+    ), first as (
+      select * from transactions order by ended_at limit 1
+    )
+    select ((sum(t.events) - min(first.events))
+           / nullif(extract(epoch from max(t.ended_at) - min(first.ended_at)), 0))::float8 as rate
+    from transactions t, first`);
+  return row?.rate ?? NaN;
+}
