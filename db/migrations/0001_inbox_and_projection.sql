@@ -135,6 +135,9 @@ create table cards (
 
 create index cards_by_status on cards (card_status);
 create index cards_by_cardholder on cards (cardholder_id) where cardholder_id is not null;
+-- Where UQPAY's snapshots contradict what it announced: few, and what an operator looks for.
+create index cards_contradicted on cards (observed_status_at)
+  where observed_status <> card_status and observed_status_at > status_changed_at;
 
 comment on table cards is 'The projection: one row a card, what all events so far say of it. The same events give the same row in any order and any number. NULL is "not known".';
 comment on column cards.card_id is 'UQPAY''s id of the card.';

@@ -127,7 +127,9 @@ export async function lockWaitingEvents(
     .selectFrom("webhook_events")
     .select(["event_id", "body", "signed_at", "received_at"])
     .where("event_id", "=", sql<string>`any(${eventIds}::text[])`)
-    .where("state", "=", "received")
+    // Not a plain column: else the planner may prefer the index of all that waits, which it believes to be small from
+    // statistics of a quieter time, and then reads the whole backlog for each batch.
+    .where(sql<string>`state || ''`, "=", "received")
     .orderBy("event_id")
     .forUpdate()
     .execute();
