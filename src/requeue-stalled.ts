@@ -68,7 +68,7 @@ export async function requeueStalled(
 }
 
 /**
- * A hint is placed after its event is stored, within the queue's time-out, and clocks of two machines differ a
+ * A hint is placed after its event is stored, within four seconds (see `createHints`), and clocks of two machines differ a
  * little: so much later than its event the event's own hint may bear its time.
  */
 const HINT_DELAY_MS = 5_000;

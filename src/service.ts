@@ -11,13 +11,12 @@ import type { ListeningServer } from "./http/server.ts";
 import { listen } from "./http/server.ts";
 import { webhookRoute } from "./http/webhook-route.ts";
 import type { Logger } from "./logger.ts";
-import type { Metrics } from "./metrics.ts";
 import { createMetrics } from "./metrics.ts";
-import type { EventQueue } from "./queue/event-queue.ts";
 import { createEventQueue } from "./queue/event-queue.ts";
 import type { QueueConnection } from "./queue/queue-connection.ts";
 import { createRateLimitedLog } from "./rate-limited-log.ts";
-import type { NewEvent } from "./receive-webhook.ts";
+import type { Hints } from "./place-hints.ts";
+import { createHints } from "./place-hints.ts";
 import { createWebhookReceiver } from "./receive-webhook.ts";
 import type { Database, EventState } from "./store/database.ts";
 import { EVENT_STATES, createDatabase, createPool } from "./store/database.ts";
@@ -29,6 +28,7 @@ import {
   recordEvents,
 } from "./store/inbox.ts";
 import { countOpenQuarantine, quarantine } from "./store/quarantine.ts";
+import { within } from "./within.ts";
 import { startWorker } from "./worker.ts";
 
 export interface Service {
@@ -42,6 +42,8 @@ export interface Service {
 
 /** A statement of the receiver takes about a millisecond; UQPAY's own patience is a matter of seconds. */
 const RECEIVE_QUERY_TIMEOUT_MS = 5_000;
+
+const HINTS_TIMEOUT_MS = 2_000;
 
 /** Builds everything and starts the roles. The database must be migrated. */
 export async function startService(
@@ -65,11 +67,16 @@ export async function startService(
     openQuarantine: () => countOpenQuarantine(db),
   });
   const queue = createEventQueue(connection, { log });
+  const hints = createHints({
+    enqueue: (hint) => queue.enqueue(hint),
+    onLost: () => {
+      metrics.hintFailed();
+    },
+  });
   const receiver = createReceiver({
     config,
     pool,
-    queue,
-    metrics,
+    hints,
     log,
     checkpoint,
   });
@@ -117,6 +124,8 @@ export async function startService(
     isStopping = true;
     await Promise.all(servers.map((server) => server.close()));
     await receiver.drain();
+    // A queue that is away takes its time-out for each job; what waits for it is found by the sweep of the next start.
+    await within(HINTS_TIMEOUT_MS, hints.drain(), () => undefined);
     await worker?.stop();
     await queue.close();
     await db.destroy();
@@ -158,8 +167,7 @@ export function queueConnection(
 interface ReceiverParts {
   readonly config: Config;
   readonly pool: Pool;
-  readonly queue: EventQueue;
-  readonly metrics: Metrics;
+  readonly hints: Hints;
   readonly log: Logger;
   readonly checkpoint: Checkpoint;
 }
@@ -167,8 +175,7 @@ interface ReceiverParts {
 function createReceiver({
   config,
   pool,
-  queue,
-  metrics,
+  hints,
   log,
   checkpoint,
 }: ReceiverParts) {
@@ -209,9 +216,11 @@ function createReceiver({
     onRecorded: (events) => {
       // The answers are written in this turn of the event loop, the hint is placed in the next one.
       setImmediate(() => {
-        const eventIds = events.map(({ eventId }) => eventId);
-        checkpoint("answered", eventIds);
-        hint(queue, eventIds, nameOfHint(events), metrics);
+        checkpoint(
+          "answered",
+          events.map(({ eventId }) => eventId),
+        );
+        hints.place(events);
       });
     },
     isItemFault: isDataFault,
@@ -258,24 +267,6 @@ function adminRoutesOf(config: Config, db: Database) {
 
 function knownState(text: string | undefined): EventState | undefined {
   return EVENT_STATES.find((state) => state === text);
-}
-
-/** A hint that does not arrive is only counted: the sweep finds its events. */
-function hint(
-  queue: EventQueue,
-  eventIds: readonly string[],
-  name: string,
-  metrics: Metrics,
-): void {
-  queue.enqueue({ eventIds, name }).catch(() => {
-    metrics.hintFailed();
-  });
-}
-
-/** For the eye of an operator who looks at the queue. */
-function nameOfHint(events: readonly NewEvent[]): string {
-  const [first] = events;
-  return events.length === 1 && first ? first.eventType : "events";
 }
 
 async function refuseUnlessMigrated(db: Database): Promise<void> {

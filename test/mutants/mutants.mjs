@@ -64,8 +64,8 @@ export const mutants = [
     edits: [
       {
         file: "src/service.ts",
-        from: "hint(queue, eventIds, nameOfHint(events), metrics);",
-        to: "if (eventIds.length === 0) hint(queue, eventIds, nameOfHint(events), metrics);",
+        from: "hints.place(events);",
+        to: "if (events.length === 0) hints.place(events);",
       },
       {
         file: "src/worker.ts",
