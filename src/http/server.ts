@@ -1,5 +1,5 @@
-import { createServer } from "node:http";
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { createServer, IncomingMessage, ServerResponse } from "node:http";
+import type { Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { promisify } from "node:util";
 import type { Express } from "express";
@@ -26,6 +26,7 @@ export async function listen(
       requireHostHeader: false,
       // Longer than the idle time-outs of common load balancers (60 s), so that they close first.
       keepAliveTimeout: 65_000,
+      ...classesOf(app),
     },
     app,
   );
@@ -41,6 +42,22 @@ export async function listen(
     port: (server.address() as AddressInfo).port,
     close: () => close(server),
   };
+}
+
+/**
+ * Express gives each request and each response another prototype, and V8 then optimises nothing that touches them (on
+ * Node.js 20). Those of these classes have it from the start.
+ */
+function classesOf(app: Express) {
+  class ExpressRequest extends IncomingMessage {}
+  class ExpressResponse<
+    Request extends IncomingMessage,
+  > extends ServerResponse<Request> {}
+  Object.setPrototypeOf(ExpressRequest.prototype, app.request);
+  Object.setPrototypeOf(ExpressResponse.prototype, app.response);
+  app.request = ExpressRequest.prototype as typeof app.request;
+  app.response = ExpressResponse.prototype as typeof app.response;
+  return { IncomingMessage: ExpressRequest, ServerResponse: ExpressResponse };
 }
 
 /** A connection that is busy when the server closes becomes idle later, and would then be kept open. */
