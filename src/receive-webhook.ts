@@ -1,4 +1,4 @@
-import { createHash, createHmac } from "node:crypto";
+import { createHmac, hash } from "node:crypto";
 import { createBatcher } from "./batcher.ts";
 import type { Batcher } from "./batcher.ts";
 import type { Instant } from "./domain/instant.ts";
@@ -160,7 +160,7 @@ async function recordDecoded(
   const recorded = await writers.inbox.add({
     ...decoded.envelope,
     cardId: decoded.cardId,
-    body: decoded.isSensitive ? undefined : decoded.text,
+    body: decoded.isSensitive ? undefined : kept.rawBody,
     bodySha256: kept.bodySha256,
     signedAt,
     state: isHandled ? "received" : "ignored",
@@ -243,8 +243,9 @@ function digest(
   isSensitive: boolean,
   secrets: readonly string[],
 ): Buffer {
-  const hash = isSensitive
+  return isSensitive
     ? createHmac("sha256", secrets[0] ?? "")
-    : createHash("sha256");
-  return hash.update(rawBody).digest();
+        .update(rawBody)
+        .digest()
+    : hash("sha256", rawBody, "buffer");
 }

@@ -218,7 +218,8 @@ export async function pageCardIds(
 }
 
 /** An event that comes into the inbox later than it came to the service: out of the quarantine. */
-export interface LateEvent extends Omit<InboxEntry, "state"> {
+export interface LateEvent extends Omit<InboxEntry, "state" | "body"> {
+  readonly body: string | undefined;
   readonly receivedAt: Instant;
   readonly state: EventState;
 }

@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import type { Pool } from "pg";
 import type { Instant } from "../domain/instant.ts";
+import { byteaArray, textArray } from "./array-parameter.ts";
 import type { Database, EventState, Transaction } from "./database.ts";
 
 /** An event to record. */
@@ -11,8 +12,8 @@ export interface InboxEntry {
   readonly version: string | undefined;
   readonly sourceId: string | undefined;
   readonly cardId: string | undefined;
-  /** The exact text that was signed; undefined where it must not be kept. */
-  readonly body: string | undefined;
+  /** The exact text that was signed, or its bytes in UTF-8; undefined where it must not be kept. */
+  readonly body: string | Uint8Array | undefined;
   readonly bodySha256: Buffer;
   readonly signedAt: Instant;
   readonly state: "received" | "ignored";
@@ -66,22 +67,23 @@ async function insertNew(
     text: `
       insert into webhook_events
         (event_id, event_type, event_name, version, source_id, card_id, body, body_sha256, signed_at, state)
-      select *
+      select event_id, event_type, event_name, version, source_id, card_id, body, body_sha256, signed_at::timestamptz, state
       from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-                  $8::bytea[], $9::timestamptz[], $10::text[])
+                  $8::bytea[], $9::text[], $10::text[])
+        as entry (event_id, event_type, event_name, version, source_id, card_id, body, body_sha256, signed_at, state)
       on conflict (event_id) do nothing
       returning event_id`,
     values: [
-      rows.map((row) => row.eventId),
-      rows.map((row) => row.eventType),
-      rows.map((row) => row.eventName),
-      rows.map((row) => row.version),
-      rows.map((row) => row.sourceId),
-      rows.map((row) => row.cardId),
-      rows.map((row) => row.body),
-      rows.map((row) => row.bodySha256),
-      rows.map((row) => row.signedAt),
-      rows.map((row) => row.state),
+      textArray(rows.map((row) => row.eventId)),
+      textArray(rows.map((row) => row.eventType)),
+      textArray(rows.map((row) => row.eventName)),
+      textArray(rows.map((row) => row.version)),
+      textArray(rows.map((row) => row.sourceId)),
+      textArray(rows.map((row) => row.cardId)),
+      textArray(rows.map((row) => row.body)),
+      byteaArray(rows.map((row) => row.bodySha256)),
+      textArray(rows.map((row) => row.signedAt)),
+      textArray(rows.map((row) => row.state)),
     ],
   });
   return new Set(result.rows.map((row) => row.event_id));
