@@ -78,6 +78,7 @@ const places = [
       "src/take-turns.ts",
       ...useCases,
       "node:crypto",
+      "node:timers/promises",
     ],
     mayImportTypes: ["kysely"],
     why: "A use case says what happens to a webhook, not how it is transported: without Express and BullMQ in it, a test calls it as a function and the queue can be exchanged.",

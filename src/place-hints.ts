@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { createBatcher } from "./batcher.ts";
 import type { NewEvent } from "./receive-webhook.ts";
 
@@ -18,23 +19,33 @@ export interface Hints {
   readonly drain: () => Promise<void>;
 }
 
-/** Of up to 200 events each: so large a job is still worked in one go. */
-const MAX_FLUSHES_IN_JOB = 4;
+/**
+ * Between two calls. A call costs Node.js and the queue as much as recording ten events; a hundred of them a second are
+ * hardly seen, and an event is not seen to wait.
+ */
+const PAUSE_MS = 10;
+/** More than are recorded in a pause, and few enough events for a worker to take in one go. */
+const MAX_FLUSHES_IN_JOB = 16;
 /** Seconds of traffic. While the queue is away this is all that is kept in memory of it. */
 const MAX_FLUSHES_WAITING = 256;
 /** With the time-out of a call this stays below the time after which the sweep takes a hint for lost. */
 const MAX_WAIT_MS = 2_000;
 
 /**
- * Tells the queue which events wait. One call is under way at a time, and what is recorded meanwhile goes with the
- * next one: a call costs as much as recording a few events, and so its cost falls as the load rises.
+ * Tells the queue which events wait. The first is told of at once; what is recorded while that call is under way, or
+ * right after it, goes with the next one: so the cost of a hint falls as the load rises.
  */
 export function createHints({ enqueue, onLost }: HintOptions): Hints {
   const jobs = createBatcher({
     flush: async (flushes: readonly (readonly NewEvent[])[]) => {
       const events = flushes.flat();
       const eventIds = events.map(({ eventId }) => eventId);
-      await enqueue({ eventIds, name: nameOfJob(events) });
+      const pause = sleep(PAUSE_MS);
+      try {
+        await enqueue({ eventIds, name: nameOfJob(events) });
+      } finally {
+        await pause;
+      }
       return flushes.map(() => undefined);
     },
     maxBatch: MAX_FLUSHES_IN_JOB,

@@ -15,7 +15,7 @@ type Reading<Value> = { readonly value: Value } | { readonly fault: string };
 
 /** A field that must be there. */
 export function required<Value>(read: (input: unknown) => Reading<Value>) {
-  return z.unknown().transform((input, context): Value => {
+  return z.transform((input: unknown, context): Value => {
     if (isAbsent(input)) return fail(context, "is required");
     return unwrap(read(input), context);
   });
@@ -24,8 +24,7 @@ export function required<Value>(read: (input: unknown) => Reading<Value>) {
 /** A field that may be missing, null or one of UQPAY's markers for "not set". */
 export function optional<Value>(read: (input: unknown) => Reading<Value>) {
   return z
-    .unknown()
-    .transform((input, context): Value | undefined =>
+    .transform((input: unknown, context): Value | undefined =>
       isAbsent(input) ? undefined : unwrap(read(input), context),
     )
     .optional();

@@ -38,9 +38,15 @@ function withExactNumbers(text: string): string {
   );
 }
 
+/**
+ * Where a number stands, and a few places inside strings: looking at these only takes a third of reading all strings,
+ * and a false alarm costs no more than the second reading.
+ */
+const NUMBER_IN_PLACE = /(?:^|"\s*:|[[,])\s*(-?\d[\d.eE+-]*)/g;
+
 function hasInexactNumber(text: string): boolean {
-  for (const [token] of text.matchAll(STRING_OR_NUMBER))
-    if (isInexact(token)) return true;
+  for (const [, numeral = ""] of text.matchAll(NUMBER_IN_PLACE))
+    if (isInexact(numeral)) return true;
   return false;
 }
 

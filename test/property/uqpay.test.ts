@@ -307,6 +307,9 @@ const aDecimal = fc
       (parts.exponent === undefined ? "" : `e${String(parts.exponent)}`),
   }));
 
+/** Stands in a text for a number that `JSON.stringify` would not write. */
+const PLACE = "the place of a number";
+
 /** The number times 10^100, exactly. */
 function scaled(text: string, exponent = 0): bigint {
   const [whole = "", fraction = ""] = text.split(".");
@@ -349,6 +352,35 @@ describe("an amount", () => {
         );
         expect(values[0]).toEqual(values[1]);
       }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("stays as it was sent wherever in the JSON it stands", () => {
+    fc.assert(
+      fc.property(
+        fc.jsonValue(),
+        fc.constantFrom("", " ", "\t", "\n\n  "),
+        (before, indent) => {
+          const text = JSON.stringify(
+            [before, { amount: PLACE, list: [PLACE, before, PLACE] }, PLACE],
+            undefined,
+            indent,
+          ).replaceAll(JSON.stringify(PLACE), "1.10");
+
+          const [, object, last] = parseJsonText(text) as [
+            unknown,
+            { amount: unknown; list: unknown[] },
+            unknown,
+          ];
+
+          expect(
+            [object.amount, object.list[0], object.list[2], last].map(
+              numeralOf,
+            ),
+          ).toEqual(["1.10", "1.10", "1.10", "1.10"]);
+        },
+      ),
       { numRuns: 500 },
     );
   });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
+import { waitFor } from "../support/wait-for.ts";
 import { createHints } from "../../src/place-hints.ts";
 
 const event = (eventId: string, eventType = "card.update.succeeded") => ({
@@ -22,7 +23,11 @@ function aQueue() {
     },
   });
   const turn = () => new Promise((resolve) => setImmediate(resolve));
-  return { hints, jobs, answers, turn, lost: () => lost };
+  const untilJobs = (count: number) =>
+    waitFor(() => Promise.resolve(jobs.length >= count), {
+      what: `${String(count)} jobs`,
+    });
+  return { hints, jobs, answers, turn, untilJobs, lost: () => lost };
 }
 
 describe("hints", () => {
@@ -36,7 +41,7 @@ describe("hints", () => {
   });
 
   test("what is recorded while a call is under way goes together with the next one", async () => {
-    const { hints, jobs, answers, turn } = aQueue();
+    const { hints, jobs, answers, turn, untilJobs } = aQueue();
     hints.place([event("a")]);
     await turn();
 
@@ -45,20 +50,20 @@ describe("hints", () => {
     await turn();
     const meanwhile = jobs.length;
     answers[0]?.resolve();
-    await turn();
+    await untilJobs(2);
 
     expect(meanwhile).toBe(1);
     expect(jobs[1]).toEqual({ eventIds: ["b", "c", "d"], name: "events" });
   });
 
   test("a call that fails loses its own hints and no others", async () => {
-    const { hints, jobs, answers, turn, lost } = aQueue();
+    const { hints, jobs, answers, turn, untilJobs, lost } = aQueue();
     hints.place([event("a")]);
     await turn();
     hints.place([event("b")]);
 
     answers[0]?.reject(new Error("away"));
-    await turn();
+    await untilJobs(2);
     answers[1]?.resolve();
     await hints.drain();
 
