@@ -46,3 +46,11 @@ function sizeOf(element: Element): number {
     ? Buffer.byteLength(element)
     : element.length;
 }
+
+/** The text form, for an array that is itself an element: arrays of arrays cannot be unnested by row. */
+export function arrayLiteral(elements: readonly string[]): string {
+  const quoted = elements.map(
+    (element) => `"${element.replace(/["\\]/g, "\\$&")}"`,
+  );
+  return `{${quoted.join(",")}}`;
+}

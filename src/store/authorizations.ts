@@ -6,6 +6,7 @@ import type {
 import { judgeDecline } from "../domain/mcc-decline.ts";
 import type { AuthorizationsTable, Database, Transaction } from "./database.ts";
 import { readRegisters, writeFieldClocks } from "./field-clocks.ts";
+import type { ColumnType } from "./upsert-rows.ts";
 import { upsertRows } from "./upsert-rows.ts";
 
 /** The authorizations that are known; call it under `lockProjection` to write them back. */
@@ -36,7 +37,7 @@ export async function saveAuthorizations(
 }
 
 const AUTHORIZATION_COLUMNS: Readonly<
-  Record<keyof AuthorizationsTable, string>
+  Record<keyof AuthorizationsTable, ColumnType>
 > = {
   transaction_id: "text",
   event_id: "text",

@@ -9,6 +9,7 @@ import { controlsUpdatedAt } from "../domain/card.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type { CardsTable, Database, Transaction } from "./database.ts";
 import { readRegisters, writeFieldClocks } from "./field-clocks.ts";
+import type { ColumnType } from "./upsert-rows.ts";
 import { upsertRows } from "./upsert-rows.ts";
 
 /** The cards that are known; call it under `lockProjection` to write them back. */
@@ -31,7 +32,7 @@ export async function saveCards(
   await upsertRows(trx, "cards", "card_id", CARD_COLUMNS, cards.map(toRow));
 }
 
-const CARD_COLUMNS: Readonly<Record<keyof CardsTable, string>> = {
+const CARD_COLUMNS: Readonly<Record<keyof CardsTable, ColumnType>> = {
   card_id: "text",
   card_number: "text",
   card_bin: "text",

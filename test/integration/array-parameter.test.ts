@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import pg from "pg";
-import { byteaArray, textArray } from "../../src/store/array-parameter.ts";
+import {
+  arrayLiteral,
+  byteaArray,
+  textArray,
+} from "../../src/store/array-parameter.ts";
 import type { TestDatabase } from "../support/database.ts";
 import { createTestDatabase } from "../support/database.ts";
 
@@ -55,5 +59,18 @@ describe("an array as a parameter", () => {
     );
 
     expect(rows.map(({ element }) => element)).toEqual(bytes);
+  });
+
+  test.each([
+    [[]],
+    [["5999", "0742"]],
+    [["", "NULL", 'a"b\\c', "{,}", " ", "ß😀"]],
+  ])("in another array brings %j", async (elements) => {
+    const { rows } = await client.query<{ element: string[] }>(
+      "select element::text[] as element from unnest($1::text[]) as element",
+      [textArray([arrayLiteral(elements)])],
+    );
+
+    expect(rows).toEqual([{ element: elements }]);
   });
 });
