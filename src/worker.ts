@@ -50,6 +50,11 @@ const STALLED_GRACE_MS = 3_000;
  * backlog. At a high rate each brings up to 200.
  */
 const MAX_JOBS_TOGETHER = 32;
+/**
+ * And how many events: a larger transaction gains nothing, but Node.js answers nobody while it prepares one (20 ms for
+ * so many), and after an outage jobs are long.
+ */
+const MAX_EVENTS_TOGETHER = 500;
 
 export function startWorker(options: WorkerOptions): Worker {
   const { config, connection, queue, metrics, log, checkpoint } = options;
@@ -93,7 +98,9 @@ export function startWorker(options: WorkerOptions): Worker {
 
   const together = createBatcher({
     flush: async (jobs: readonly (readonly string[])[]) => {
-      await reconcile(jobs.flat(), false);
+      const eventIds = jobs.flat();
+      for (let at = 0; at < eventIds.length; at += MAX_EVENTS_TOGETHER)
+        await reconcile(eventIds.slice(at, at + MAX_EVENTS_TOGETHER), false);
       return jobs.map(() => undefined);
     },
     maxBatch: MAX_JOBS_TOGETHER,
