@@ -200,8 +200,8 @@ export const mutants = [
     edits: [
       {
         file: "src/receive-webhook.ts",
-        from: "body: decoded.isSensitive ? undefined : decoded.text,",
-        to: "body: decoded.text,",
+        from: "body: decoded.isSensitive ? undefined : kept.rawBody,",
+        to: "body: kept.rawBody,",
       },
     ],
     tests: [
@@ -224,8 +224,8 @@ export const mutants = [
     edits: [
       {
         file: "src/reconcile-events.ts",
-        from: "  } catch {\n    // The error is not lost: the event that caused it will cause it again, alone.\n    return reconcileOneByOne(eventIds, options);",
-        to: "  } catch (thrown) {\n    for (const eventId of eventIds)\n      await recordFailedAttempt(options.db, { eventId, error: describeError(thrown), retryInMs: undefined });\n    return { reconciled: [], failed: [] };",
+        from: "    if (isPassingFault(error)) throw error;\n    // The error is not lost: the event that caused it will cause it again, alone.\n",
+        to: "    for (const eventId of eventIds)\n      await recordFailedAttempt(options.db, { eventId, error: describeError(error), retryInMs: undefined });\n    return { reconciled: [], failed: [] };\n",
       },
     ],
     tests: [integration("reconcile.test.ts", "does not hold its neighbours")],
