@@ -32,30 +32,42 @@ const SLOW_AFTER_MS = 1_000;
  * hold all places, the slowest of them gives way: otherwise 4,000 bodies that drip would shut everybody out.
  */
 export function limitInFlight(limits: InFlightLimits): RequestHandler {
-  const ahead = new WeakMap<Socket, number>();
-  const places = {
-    small: createPlaces(limits.small),
-    large: createPlaces(limits.large),
+  const small = createPlaces(limits.small);
+  const large = createPlaces(limits.large);
+  const underWay = new WeakMap<Socket, Set<Request>>();
+
+  const requestsOn = (socket: Socket): Set<Request> => {
+    const known = underWay.get(socket);
+    if (known !== undefined) return known;
+    const requests = new Set<Request>();
+    underWay.set(socket, requests);
+    // A response that waits behind another one on its connection never hears that this is closed.
+    socket.once("close", () => {
+      for (const request of requests) {
+        small.leave(request);
+        large.leave(request);
+      }
+    });
+    return requests;
   };
+
   return (request, response, next) => {
-    const { socket } = request;
-    const pipelined = (ahead.get(socket) ?? 0) + 1;
-    if (pipelined > MOST_PIPELINED) {
-      socket.destroy();
+    const requests = requestsOn(request.socket);
+    if (requests.size >= MOST_PIPELINED) {
+      request.socket.destroy();
       return;
     }
-    ahead.set(socket, pipelined);
     // Without a declared length it may become large.
     const declared = Number(
       request.headers["content-length"] ?? limits.largeFromBytes,
     );
-    const own = places[declared >= limits.largeFromBytes ? "large" : "small"];
-    const isTaken = own.take(request);
+    const places = declared >= limits.largeFromBytes ? large : small;
+    requests.add(request);
     response.once("close", () => {
-      ahead.set(socket, (ahead.get(socket) ?? 1) - 1);
-      if (isTaken) own.leave(request);
+      requests.delete(request);
+      places.leave(request);
     });
-    if (isTaken) {
+    if (places.take(request)) {
       next();
       return;
     }

@@ -30,8 +30,11 @@ function refuseDeclaredSize(): RequestHandler {
   };
 }
 
-/** More parts than this, and more than one for each so many bytes, come from no honest sender. */
-const FREE_PARTS = 64;
+/**
+ * More parts than this, and more than one for each so many bytes, come from no honest sender. An event of UQPAY's size
+ * may come byte by byte.
+ */
+const FREE_PARTS = 4_096;
 const BYTES_PER_PART = 64;
 
 /**
@@ -51,7 +54,9 @@ function watchChunks(): RequestHandler {
           request.socket.destroy();
         if (bytes <= MAX_BODY_BYTES) return;
         request.off("data", count);
-        answerTooLarge(response);
+        // It may have been refused for something else meanwhile, such as its encoding.
+        if (response.headersSent) request.socket.destroy();
+        else answerTooLarge(response);
       };
       request.on("data", count);
     }

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { gzipSync, brotliCompressSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { Answer, DeliveryOptions } from "../support/deliveries.ts";
@@ -406,24 +407,66 @@ describe.each(queueKinds.filter(isAvailable))(
         });
       });
 
-      test("of 256 KiB in chunks are taken", async () => {
-        const body = bodyOf(LIMIT);
+      /** Sends the head of a signed delivery without a length, and gives what sends a part of its body. */
+      async function startChunks(body: Buffer, more = "Connection: close\r\n") {
         const headers = Object.entries(
           signedHeaders(body, { secret: SECRET, atMs: Date.now() }),
         ).map(([name, value]) => `${name}: ${value}`);
         const socket = await openSocket(service.port);
+        socket.on("error", () => undefined);
         socket.write(
-          `POST /webhooks/uqpay HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n${headers.join("\r\n")}\r\n\r\n`,
+          `POST /webhooks/uqpay HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n${more}${headers.join("\r\n")}\r\n\r\n`,
         );
-        for (let at = 0; at < body.length; at += 8_192) {
-          const chunk = body.subarray(at, at + 8_192);
-          socket.write(`${chunk.length.toString(16)}\r\n`);
-          socket.write(chunk);
-          socket.write("\r\n");
-        }
+        const sendPart = (part: Buffer) =>
+          socket.write(
+            Buffer.concat([
+              Buffer.from(`${part.length.toString(16)}\r\n`),
+              part,
+              Buffer.from("\r\n"),
+            ]),
+          );
+        return { socket, sendPart };
+      }
+
+      test.each([
+        ["256 KiB in large chunks", bodyOf(LIMIT), 8_192],
+        ["an event of usual size byte by byte", bodyOf(2_000), 1],
+      ])("of %s are taken", async (_, body, partBytes) => {
+        const { socket, sendPart } = await startChunks(body);
+        for (let at = 0; at < body.length; at += partBytes)
+          sendPart(body.subarray(at, at + partBytes));
         socket.write("0\r\n\r\n");
 
         expect((await readAnswer(socket)).status).toBe(200);
+      });
+
+      test("in more parts than any honest sender makes are not read to their end", async () => {
+        const body = bodyOf(LIMIT);
+        const { socket, sendPart } = await startChunks(body);
+        const closed = new Promise((resolve) => socket.once("close", resolve));
+
+        for (let at = 0; at < body.length && socket.writable; at++)
+          sendPart(body.subarray(at, at + 1));
+
+        await closed;
+        expect((await deliver(service, aStatusUpdate())).status).toBe(200);
+      });
+
+      test("that go on after they were refused for their encoding do not end the service", async () => {
+        const { socket, sendPart } = await startChunks(
+          bodyOf(2_000),
+          "Content-Encoding: zstd\r\n",
+        );
+        const closed = new Promise((resolve) => socket.once("close", resolve));
+        sendPart(Buffer.from("{"));
+        const [answer] = (await once(socket, "data")) as [Buffer];
+
+        for (let sent = 0; sent <= LIMIT && socket.writable; sent += 8_192)
+          sendPart(Buffer.alloc(8_192));
+        await closed;
+
+        expect(String(answer)).toMatch(/^HTTP\/1.1 415 /);
+        expect((await deliver(service, aStatusUpdate())).status).toBe(200);
       });
 
       test("that are too large are refused also with a wrong type and no signature", async () => {

@@ -398,4 +398,15 @@ export const mutants = [
     ],
     tests: [integration("reconcile.test.ts", "no other event is being tried")],
   },
+  {
+    name: "pipelined requests keep their places for ever",
+    edits: [
+      {
+        file: "src/http/limit-in-flight.ts",
+        from: "      for (const request of requests) {\n",
+        to: "      for (const request of [] as Request[]) {\n",
+      },
+    ],
+    tests: [unit("limit-in-flight.test.ts")],
+  },
 ];

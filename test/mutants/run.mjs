@@ -26,7 +26,7 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const COPIED = [
   ...["src", "db", "test", "examples", "scripts"],
   ...["package.json", "jest.config.js", "tsconfig.json", "tsconfig.build.json"],
-  ".env.example",
+  ...[".env.example", "README.md", "SECURITY.md"],
 ];
 
 /** Many times what the slowest of these tests takes: a mutant that hangs counts as found only if a test says so. */

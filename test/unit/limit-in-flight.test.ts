@@ -111,4 +111,21 @@ describe("places for requests", () => {
 
     expect(await post("{}")).toBe(200);
   });
+
+  test("requests that waited behind another one leave their places when their connection ends", async () => {
+    const socket = connect(server.port, "127.0.0.1");
+    sockets.push(socket);
+    await once(socket, "connect");
+    const held = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nheld";
+    socket.write(held.repeat(PLACES));
+    await until(503, "{}");
+
+    socket.destroy();
+    await until(200, "{}");
+    const heldAgain = post("held");
+    await until(200, "{}");
+
+    release();
+    expect(await heldAgain).toBe(200);
+  });
 });
