@@ -24,6 +24,9 @@ export const IN_FLIGHT_LIMITS: InFlightLimits = {
 /** Requests that one connection may send ahead of their answers. UQPAY waits for each answer. */
 const MOST_PIPELINED = 8;
 
+/** Answers that one connection may leave unread: a few hundred. More is memory that somebody holds on purpose. */
+const MOST_UNREAD_BYTES = 64 * 1024;
+
 /** A body of a kilobyte that is not here by then comes from a slow sender, or from one that is slow on purpose. */
 const SLOW_AFTER_MS = 1_000;
 
@@ -52,9 +55,11 @@ export function limitInFlight(limits: InFlightLimits): RequestHandler {
   };
 
   return (request, response, next) => {
-    const requests = requestsOn(request.socket);
-    if (requests.size >= MOST_PIPELINED) {
-      request.socket.destroy();
+    const { socket } = request;
+    const requests = requestsOn(socket);
+    const takesNoAnswers = socket.writableLength > MOST_UNREAD_BYTES;
+    if (requests.size >= MOST_PIPELINED || takesNoAnswers) {
+      socket.destroy();
       return;
     }
     // Without a declared length it may become large.

@@ -34,7 +34,7 @@ function refuseDeclaredSize(): RequestHandler {
  * More parts than this, and more than one for each so many bytes, come from no honest sender. An event of UQPAY's size
  * may come byte by byte.
  */
-const FREE_PARTS = 4_096;
+const FREE_PARTS = 2_048;
 const BYTES_PER_PART = 64;
 
 /**

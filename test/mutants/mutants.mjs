@@ -371,7 +371,7 @@ export const mutants = [
       {
         file: "src/http/limit-in-flight.ts",
         from: "if (!request.complete) return request;",
-        to: "",
+        to: "if (!request.complete) continue;",
       },
     ],
     tests: [unit("limit-in-flight.test.ts")],
@@ -393,7 +393,7 @@ export const mutants = [
       {
         file: "src/take-turns.ts",
         from: "const result = last.then(work);",
-        to: "const result = work();",
+        to: "void last;\n    const result = work();",
       },
     ],
     tests: [integration("reconcile.test.ts", "no other event is being tried")],

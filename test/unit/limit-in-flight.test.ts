@@ -128,4 +128,24 @@ describe("places for requests", () => {
     release();
     expect(await heldAgain).toBe(200);
   });
+
+  test("a connection that sends on and never reads its answers is closed", async () => {
+    const socket = connect(server.port, "127.0.0.1");
+    sockets.push(socket);
+    socket.on("error", () => undefined);
+    const closed = once(socket, "close");
+    await once(socket, "connect");
+    const request = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}";
+    // Nobody reads, so that it must be told of the end by its own writing.
+    const goOn = () => {
+      while (socket.writable && socket.write(request.repeat(100)));
+    };
+    socket.on("drain", goOn);
+
+    goOn();
+
+    await closed.catch(() => undefined);
+    expect(socket.destroyed).toBe(true);
+    expect(await post("{}")).toBe(200);
+  });
 });
