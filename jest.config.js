@@ -19,7 +19,6 @@ function project(name, more = {}) {
 }
 
 const withServers = {
-  testTimeout: 60_000,
   // Jest runs a file once, however many projects name it.
   globalSetup: "<rootDir>/test/support/global-setup.js",
   globalTeardown: "<rootDir>/test/support/global-teardown.js",
@@ -31,10 +30,12 @@ const complete = { statements: 100, branches: 100, functions: 100, lines: 100 };
 export default {
   projects: [
     project("unit"),
-    project("property", { testTimeout: 60_000 }),
+    project("property"),
     project("integration", withServers),
     project("e2e", withServers),
   ],
+  // For a machine that does other things, too. Jest reads it here only: in a project it is ignored.
+  testTimeout: 60_000,
   // Jest's default is one less than there are cores, which on two cores is one.
   maxWorkers: "100%",
   // Only with `--coverage`. The rules are held to be complete; elsewhere coverage says little.
