@@ -45,8 +45,8 @@ function withExactNumbers(text: string): string {
 const NUMBER_IN_PLACE = /(?:^|"\s*:|[[,])\s*(-?\d[\d.eE+-]*)/g;
 
 function hasInexactNumber(text: string): boolean {
-  for (const [, numeral = ""] of text.matchAll(NUMBER_IN_PLACE))
-    if (isInexact(numeral)) return true;
+  for (const [, numeral] of text.matchAll(NUMBER_IN_PLACE))
+    if (isInexact(String(numeral))) return true;
   return false;
 }
 
