@@ -123,7 +123,13 @@ async function createCluster(
 ): Promise<void> {
   for (const entry of readdirSync(directory.path)) {
     if (entry.startsWith(DRAFT_PREFIX))
-      rmSync(join(directory.path, entry), { recursive: true });
+      // The initdb of a process that was killed may still be writing there.
+      rmSync(join(directory.path, entry), {
+        recursive: true,
+        force: true,
+        maxRetries: 20,
+        retryDelay: 50,
+      });
   }
   const draft = mkdtempSync(join(directory.path, DRAFT_PREFIX));
   if (user !== undefined) chownSync(draft, user.uid, user.gid);
