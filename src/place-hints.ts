@@ -24,7 +24,7 @@ export interface Hints {
  * hardly seen, and an event is not seen to wait.
  */
 const PAUSE_MS = 10;
-/** More than are recorded in a pause, and few enough events for a worker to take in one go. */
+/** More than are recorded in a pause. A worker takes a long job in several transactions. */
 const MAX_FLUSHES_IN_JOB = 16;
 /** Seconds of traffic. While the queue is away this is all that is kept in memory of it. */
 const MAX_FLUSHES_WAITING = 256;

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { migrate } from "../db/migrate.ts";
+import { ConfigError } from "./config.ts";
 import type { Logger } from "./logger.ts";
 import type { QueueConnection } from "./queue/queue-connection.ts";
 import { migrateQueue } from "./queue/queue-connection.ts";
@@ -15,7 +16,8 @@ const MIGRATION_TIMEOUT_MS = 30 * 60_000;
 /**
  * Waits for the database and brings its schema, and the queue's, up to date.
  *
- * @throws when a migration fails or the database does not come: the service must not start on an unknown schema
+ * @throws ConfigError when the database does not come or does not let us in
+ * @throws what made a migration fail: the service must not start on an unknown schema
  */
 export async function prepareDatabase(
   databaseUrl: string,
@@ -53,7 +55,10 @@ async function waitUntilReachable(
       await ask();
       return;
     } catch (error) {
-      if (!isNotThereYet(error) || Date.now() > deadline) throw error;
+      if (!isNotThereYet(error) || Date.now() > deadline)
+        throw new ConfigError(
+          `The database cannot be used: ${describeError(error)}`,
+        );
       if (!hasWarned)
         log.warn({ error: describeError(error) }, "waiting for the database");
       hasWarned = true;

@@ -18,7 +18,6 @@ import {
   lockWaitingEvents,
   markProcessed,
   recordFailedAttempt,
-  takeBackAttempt,
 } from "./store/inbox.ts";
 import { lockProjection } from "./store/projection-lock.ts";
 import type { TakeTurns } from "./take-turns.ts";
@@ -142,13 +141,15 @@ async function reconcileAlone(
       failed: [],
     };
   } catch (thrown) {
+    const error = describeError(thrown);
     if (isPassingFault(thrown)) {
-      await takeBackAttempt(db, eventId, retry.firstDelayMs);
+      const again = { eventId, error, retryInMs: retry.firstDelayMs };
+      await recordFailedAttempt(db, again, false);
       throw thrown;
     }
     const isLast = attempt >= retry.maxAttempts;
     const retryInMs = isLast ? undefined : delayAfter(attempt, retry, random);
-    const failed = { eventId, error: describeError(thrown), retryInMs };
+    const failed = { eventId, error, retryInMs };
     await recordFailedAttempt(db, failed);
     return { reconciled: [], failed: [failed] };
   }

@@ -28,7 +28,7 @@ export interface RequeueCounts {
   readonly reconciled: number;
 }
 
-/** As many as a worker applies in one transaction. */
+/** Well within what a worker applies in one transaction. */
 const BATCH = 200;
 
 /**
@@ -68,8 +68,8 @@ export async function requeueStalled(
 }
 
 /**
- * A hint is placed after its event is stored, within four seconds (see `createHints`), and clocks of two machines differ a
- * little: so much later than its event the event's own hint may bear its time.
+ * A hint is placed after its event is stored, within four seconds (see `createHints`), and clocks of two machines
+ * differ a little: so much later than its event the event's own hint may bear its time.
  */
 const HINT_DELAY_MS = 5_000;
 

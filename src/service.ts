@@ -12,11 +12,11 @@ import { listen } from "./http/server.ts";
 import { webhookRoute } from "./http/webhook-route.ts";
 import type { Logger } from "./logger.ts";
 import { createMetrics } from "./metrics.ts";
+import type { Hints } from "./place-hints.ts";
+import { createHints } from "./place-hints.ts";
 import { createEventQueue } from "./queue/event-queue.ts";
 import type { QueueConnection } from "./queue/queue-connection.ts";
 import { createRateLimitedLog } from "./rate-limited-log.ts";
-import type { Hints } from "./place-hints.ts";
-import { createHints } from "./place-hints.ts";
 import { createWebhookReceiver } from "./receive-webhook.ts";
 import type { Database, EventState } from "./store/database.ts";
 import { EVENT_STATES, createDatabase, createPool } from "./store/database.ts";
@@ -43,6 +43,7 @@ export interface Service {
 /** A statement of the receiver takes about a millisecond; UQPAY's own patience is a matter of seconds. */
 const RECEIVE_QUERY_TIMEOUT_MS = 5_000;
 
+/** As long as the queue may take for one call. */
 const HINTS_TIMEOUT_MS = 2_000;
 
 /** Builds everything and starts the roles. The database must be migrated. */

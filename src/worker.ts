@@ -19,8 +19,8 @@ import type { Database } from "./store/database.ts";
 import { createDatabase, createPool } from "./store/database.ts";
 import { describeError } from "./store/errors.ts";
 import { takeStalledEvents } from "./store/inbox.ts";
-import { createTurns } from "./take-turns.ts";
 import { dropOldBodies, dropResolvedBodies } from "./store/retention.ts";
+import { createTurns } from "./take-turns.ts";
 
 export interface WorkerOptions {
   readonly config: Config;
@@ -47,7 +47,7 @@ const MAX_RETRY_DELAY_MS = 60_000;
 const STALLED_GRACE_MS = 3_000;
 /**
  * How many jobs may share a transaction. At a low rate each brings one event: only so do transactions grow with the
- * backlog. At a high rate each brings up to 200.
+ * backlog. At a high rate each brings what is recorded between two hints.
  */
 const MAX_JOBS_TOGETHER = 32;
 /**

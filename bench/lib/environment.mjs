@@ -9,7 +9,7 @@ import { startEmbeddedPostgres } from "../../dist/src/embedded/embedded-postgres
 import { createLogger } from "../../dist/src/logger.js";
 import { prepareDatabase } from "../../dist/src/prepare-database.js";
 import {
-  findProgram,
+  findRedisServer,
   startRedis,
 } from "../../scripts/measuring/redis-server.mjs";
 import { parentOf } from "./machine.mjs";
@@ -81,8 +81,7 @@ export async function startEnvironment() {
 
 /** @param {string} folder @param {(() => unknown)[]} undo */
 async function startDurableRedis(folder, undo) {
-  if (findProgram(["redis-server", "valkey-server"]) === undefined)
-    return undefined;
+  if (findRedisServer() === undefined) return undefined;
   return startRedis({ folder, undo, settings: [["--appendonly", "yes"]] });
 }
 

@@ -1,4 +1,4 @@
-// A Redis for a measurement, from the PATH.
+// A Redis of one's own, from the PATH: for what is measured, and for the tests.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { accessSync, constants } from "node:fs";
@@ -14,7 +14,7 @@ import { setTimeout as sleep } from "node:timers/promises";
  * @returns {Promise<string>} its URL
  */
 export async function startRedis({ folder, undo, settings = [] }) {
-  const program = findProgram(["redis-server", "valkey-server"]);
+  const program = findRedisServer();
   if (program === undefined)
     throw new Error("no redis-server or valkey-server is on the PATH");
   const probe = createServer().listen(0, "127.0.0.1");
@@ -57,6 +57,11 @@ export async function startRedis({ folder, undo, settings = [] }) {
     }
   }
   throw new Error(`${program} does not answer`);
+}
+
+/** @returns {string | undefined} */
+export function findRedisServer() {
+  return findProgram(["redis-server", "valkey-server"]);
 }
 
 /** The first of these that is on the PATH. @param {readonly string[]} names @returns {string | undefined} */

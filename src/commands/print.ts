@@ -1,6 +1,6 @@
 /**
  * Writes to standard output. What UQPAY or a forger named may hold control characters, and a terminal obeys them: they
- * are shown as `\\x1b`, only a line's end is left.
+ * are shown as `\x1b`, only a line's end is left.
  */
 export function print(text: string): void {
   process.stdout.write(text.replace(CONTROL_CHARACTER, escape));

@@ -1,6 +1,5 @@
 import type { Config } from "../config.ts";
 import { ConfigError, loadConfig } from "../config.ts";
-import { describeError, isPassingFault } from "../store/errors.ts";
 import { readEnvironment, readTextFile } from "./read-environment.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -16,17 +15,9 @@ export async function run(
     await command(loadConfig(readEnvironment(environment), readTextFile));
     process.exit();
   } catch (error) {
-    const message = messageFor(error);
-    if (message === undefined) throw error;
-    process.stderr.write(`${message}\n`);
+    if (!(error instanceof ConfigError) && !(error instanceof UsageError))
+      throw error;
+    process.stderr.write(`${error.message}\n`);
     process.exit(1);
   }
-}
-
-function messageFor(error: unknown): string | undefined {
-  if (error instanceof ConfigError || error instanceof UsageError)
-    return error.message;
-  return isPassingFault(error)
-    ? `The database cannot be used now: ${describeError(error)}`
-    : undefined;
 }

@@ -3,12 +3,17 @@ import { findRunningPostgres } from "../embedded/embedded-postgres.ts";
 import { embeddedDataDir } from "../serve.ts";
 import type { Database } from "../store/database.ts";
 import { createDatabase, createPool } from "../store/database.ts";
+import { describeError, isPassingFault } from "../store/errors.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** Operators' commands read and write much at a time. */
 const QUERY_TIMEOUT_MS = 10 * 60_000;
 
-/** The configured database, or the embedded one of a running `npm start` in this folder. */
+/**
+ * The configured database, or the embedded one of a running `npm start` in this folder.
+ *
+ * @throws UsageError when there is none, or none that can be used now
+ */
 export async function withDatabase(
   config: Config,
   work: (db: Database) => Promise<void>,
@@ -31,6 +36,11 @@ export async function withDatabase(
   const db = createDatabase(pool);
   try {
     await work(db);
+  } catch (error) {
+    if (!isPassingFault(error)) throw error;
+    throw new UsageError(
+      `The database cannot be used now: ${describeError(error)}`,
+    );
   } finally {
     await db.destroy();
   }

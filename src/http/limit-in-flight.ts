@@ -21,11 +21,11 @@ export const IN_FLIGHT_LIMITS: InFlightLimits = {
   largeFromBytes: 16 * 1024,
 };
 
-/** Requests that one connection may send ahead of their answers. UQPAY waits for each answer. */
+/**
+ * Requests that one connection may send ahead of their answers. UQPAY waits for each answer. An answer that nobody
+ * reads is not over either: so this also bounds what a connection leaves unread.
+ */
 const MOST_PIPELINED = 8;
-
-/** Answers that one connection may leave unread: a few hundred. More is memory that somebody holds on purpose. */
-const MOST_UNREAD_BYTES = 64 * 1024;
 
 /** A body of a kilobyte that is not here by then comes from a slow sender, or from one that is slow on purpose. */
 const SLOW_AFTER_MS = 1_000;
@@ -57,8 +57,7 @@ export function limitInFlight(limits: InFlightLimits): RequestHandler {
   return (request, response, next) => {
     const { socket } = request;
     const requests = requestsOn(socket);
-    const takesNoAnswers = socket.writableLength > MOST_UNREAD_BYTES;
-    if (requests.size >= MOST_PIPELINED || takesNoAnswers) {
+    if (requests.size >= MOST_PIPELINED) {
       socket.destroy();
       return;
     }

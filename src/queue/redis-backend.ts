@@ -113,11 +113,19 @@ export function openRedisWorker(
   const abandon = () => {
     for (const each of clients) {
       each.options.retryStrategy = () => null;
-      // Between two attempts `disconnect` would only stop the timer, and what
-      // waits for the connection would never hear of its end; after the end it
-      // would leave a timer of 2 s (ioredis 6.0.0).
-      if (each.status !== "reconnecting" && each.status !== "end") {
-        each.disconnect();
+      // After the end it would leave a timer of 2 s (ioredis 6.0.0).
+      if (each.status === "end") continue;
+      const isBetweenAttempts = each.status === "reconnecting";
+      each.disconnect();
+      // There is no connection then whose end could be heard: one last attempt
+      // gives what waits for it that end, and BullMQ may have stopped the next.
+      if (isBetweenAttempts) {
+        each.connect().then(
+          () => {
+            each.disconnect();
+          },
+          () => undefined,
+        );
       }
     }
   };

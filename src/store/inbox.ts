@@ -187,24 +187,6 @@ export async function beginAttempt(
   return row?.state === "received" ? row.attempts : undefined;
 }
 
-/** The attempt was no fault of the event: it does not count, and the event is due again after a while. */
-export async function takeBackAttempt(
-  db: Database,
-  eventId: string,
-  dueInMs: number,
-): Promise<void> {
-  await db
-    .updateTable("webhook_events")
-    .set((eb) => ({
-      attempts: eb("attempts", "-", 1),
-      hinted_at: fromNow(dueInMs),
-    }))
-    .where("event_id", "=", eventId)
-    .where("state", "=", "received")
-    .where("attempts", ">", 0)
-    .execute();
-}
-
 export interface FailedAttempt {
   readonly eventId: string;
   readonly error: string;
@@ -212,17 +194,20 @@ export interface FailedAttempt {
   readonly retryInMs: number | undefined;
 }
 
+/** @param counts false when it was no fault of the event: then what `beginAttempt` counted is taken back */
 export async function recordFailedAttempt(
   db: Database,
   { eventId, error, retryInMs }: FailedAttempt,
+  counts = true,
 ): Promise<void> {
   await db
     .updateTable("webhook_events")
-    .set({
+    .set((eb) => ({
       state: retryInMs === undefined ? "failed" : "received",
+      attempts: eb("attempts", "-", counts ? 0 : 1),
       last_error: error,
       hinted_at: fromNow(retryInMs ?? 0),
-    })
+    }))
     .where("event_id", "=", eventId)
     .where("state", "=", "received")
     .execute();

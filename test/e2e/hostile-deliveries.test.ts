@@ -444,10 +444,14 @@ describe.each(queueKinds.filter(isAvailable))(
         const body = bodyOf(LIMIT);
         const { socket, sendPart } = await startChunks(body);
         const closed = new Promise((resolve) => socket.once("close", resolve));
+        let answer = "";
+        socket.on("data", (data) => (answer += String(data)));
 
         for (let at = 0; at < 10_000; at++) sendPart(body.subarray(at, at + 1));
 
         await closed;
+        // Who is only late is told so before the end.
+        expect(answer).toBe("");
         expect((await deliver(service, aStatusUpdate())).status).toBe(200);
       });
 

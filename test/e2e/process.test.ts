@@ -227,6 +227,17 @@ describe("what a person can put right", () => {
     for (const name of names) expect(stderr).toContain(`${name}:`);
   });
 
+  test("a database that is not there is named, without a stack", async () => {
+    const database = await createTestDatabase();
+    await database.drop();
+
+    const { code, stderr } = await refusal({ DATABASE_URL: database.url });
+
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^The database cannot be used: PostgreSQL 3D000: /);
+    expect(stderr).not.toMatch(/^\s+at /m);
+  });
+
   test.each([
     [["frobnicate"], /serve/],
     [[], /serve/],

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { noCheckpoint } from "../../src/checkpoint.ts";
 import fc from "fast-check";
 import type { Pool } from "pg";
 import type { Authorization } from "../../src/domain/authorization.ts";
@@ -10,11 +9,9 @@ import { applyToCard } from "../../src/domain/card.ts";
 import type { Instant } from "../../src/domain/instant.ts";
 import { instantFromEpochMs } from "../../src/domain/instant.ts";
 import { reconcileEvents } from "../../src/reconcile-events.ts";
-import { createTurns } from "../../src/take-turns.ts";
 import { toRow as toAuthorizationRow } from "../../src/store/authorizations.ts";
 import { toRow as toCardRow } from "../../src/store/cards.ts";
 import type { Database } from "../../src/store/database.ts";
-import { createDatabase, createPool } from "../../src/store/database.ts";
 import { recordEvents } from "../../src/store/inbox.ts";
 import { decodeKeptEvent } from "../../src/uqpay/decode-event.ts";
 import type { TestDatabase } from "../support/database.ts";
@@ -23,10 +20,10 @@ import {
   aCardUpdate,
   aStatusUpdate,
   anAuthorization,
-  sha256,
 } from "../support/deliveries.ts";
 import type { Payload } from "../support/fixtures.ts";
 import { openReader } from "../support/service.ts";
+import { inboxEntryOf, openStore, reconcileOptions } from "../support/store.ts";
 
 const RUNS = 40;
 const SIGNED_FROM_MS = Date.parse("2026-04-12T10:00:10Z");
@@ -212,14 +209,7 @@ describe("the projection in the database", () => {
 
   beforeAll(async () => {
     database = await createTestDatabase();
-    pool = createPool({
-      url: database.url,
-      maxConnections: 4,
-      queryTimeoutMs: 10_000,
-      applicationName: "convergence.test",
-      onError: () => undefined,
-    });
-    db = createDatabase(pool);
+    ({ pool, db } = openStore(database.url));
   });
 
   afterAll(async () => {
@@ -248,14 +238,7 @@ describe("the projection in the database", () => {
             const ids = indexes.map(
               (index) => events[index]?.payload.event_id ?? "",
             );
-            const { failed } = await reconcileEvents(ids, {
-              db,
-              retry: { maxAttempts: 3, firstDelayMs: 1, maxDelayMs: 1 },
-              random: () => 1,
-              checkpoint: noCheckpoint,
-              takeTurns: createTurns(),
-              signal: new AbortController().signal,
-            });
+            const { failed } = await reconcileEvents(ids, reconcileOptions(db));
             expect(failed).toEqual([]);
           };
 
@@ -297,18 +280,7 @@ describe("the projection in the database", () => {
   function entryOf(event: Recorded | undefined) {
     if (event === undefined) throw new Error("no such event");
     const { payload, signedAt } = event;
-    return {
-      eventId: payload.event_id,
-      eventType: payload.event_type,
-      eventName: payload.event_name,
-      version: payload.version,
-      sourceId: payload.source_id,
-      cardId: String(payload.data["card_id"]),
-      body: JSON.stringify(payload),
-      bodySha256: sha256(payload),
-      signedAt,
-      state: "received" as const,
-    };
+    return inboxEntryOf(payload, signedAt);
   }
 
   /** The rows that the pure rules give. Only the database's own `received_at` is taken from it. */

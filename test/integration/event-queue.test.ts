@@ -28,6 +28,8 @@ import {
   migrateQueue,
   type QueueConnection,
 } from "../../src/queue/queue-connection.ts";
+import type { HintJob } from "../../src/queue/bullmq.ts";
+import { openRedisWorker } from "../../src/queue/redis-backend.ts";
 import {
   findFreePort,
   findRedisServer,
@@ -366,11 +368,12 @@ describeOwnRedis("the queue on Redis, when things go wrong", () => {
     return server;
   }
 
-  const connectTo = (port: number): QueueConnection => ({
-    kind: "redis",
-    url: `redis://127.0.0.1:${String(port)}`,
-    prefix: "test",
-  });
+  const connectTo = (port: number) =>
+    ({
+      kind: "redis" as const,
+      url: `redis://127.0.0.1:${String(port)}`,
+      prefix: "test",
+    }) satisfies QueueConnection;
 
   /** A hint gets through and is worked. */
   async function works(
@@ -530,6 +533,44 @@ describeOwnRedis("the queue on Redis, when things go wrong", () => {
     await Promise.all([queue.close(), worker.close()]);
 
     expect(Date.now() - closingAt).toBeLessThan(3_000);
+  });
+
+  test("a worker that is abandoned when Redis went away for good ends all that it began", async () => {
+    const server = await startServer();
+    const jobs: HintJob[] = [];
+    let errors = 0;
+    const worker = openRedisWorker(
+      connectTo(server.port),
+      (job) => {
+        jobs.push(job);
+        return Promise.resolve();
+      },
+      {
+        concurrency: 1,
+        lockDuration: 10_000,
+        stalledInterval: 5_000,
+        onError: () => errors++,
+      },
+    );
+    await openQueue(connectTo(server.port)).enqueue({
+      eventIds: ["a"],
+      name: "n",
+    });
+    await eventually(() => {
+      expect(jobs).toHaveLength(1);
+    });
+    await server.stop();
+    // So that it is closed between two attempts to connect.
+    await eventually(() => {
+      expect(errors).toBeGreaterThan(3);
+    });
+
+    const closed = worker.close();
+    await delay(300);
+    worker.abandon();
+
+    // It waits for all of BullMQ's own loops and timers.
+    await expect(closed).resolves.toBeUndefined();
   });
 });
 

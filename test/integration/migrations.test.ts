@@ -3,7 +3,6 @@ import { findPendingMigrations, migrate } from "../../db/migrate.ts";
 import { createLogger } from "../../src/logger.ts";
 import { prepareDatabase } from "../../src/prepare-database.ts";
 import type { Database } from "../../src/store/database.ts";
-import { createDatabase, createPool } from "../../src/store/database.ts";
 import type { TestDatabase } from "../support/database.ts";
 import {
   createEmptyDatabase,
@@ -11,20 +10,11 @@ import {
 } from "../support/database.ts";
 import type { Reader } from "../support/service.ts";
 import { openReader } from "../support/service.ts";
+import { openStore } from "../support/store.ts";
 
 const silent = createLogger("silent");
 
-function openDatabase(url: string): Database {
-  return createDatabase(
-    createPool({
-      url,
-      maxConnections: 2,
-      queryTimeoutMs: 30_000,
-      applicationName: "migrations.test",
-      onError: () => undefined,
-    }),
-  );
-}
+const openDatabase = (url: string): Database => openStore(url).db;
 
 describe("migrations of an empty database", () => {
   let database: TestDatabase;

@@ -1,7 +1,5 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { noCheckpoint } from "../../src/checkpoint.ts";
-import { instantFromEpochMs } from "../../src/domain/instant.ts";
 import { reconcileEvents } from "../../src/reconcile-events.ts";
 import type { Database } from "../../src/store/database.ts";
 import { createDatabase } from "../../src/store/database.ts";
@@ -18,7 +16,6 @@ import {
 } from "../../src/store/inbox.ts";
 import { countOpenQuarantine, quarantine } from "../../src/store/quarantine.ts";
 import { dropOldBodies } from "../../src/store/retention.ts";
-import { createTurns } from "../../src/take-turns.ts";
 import type { TestDatabase } from "../support/database.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { aStatusUpdate, anMccDecline, sha256 } from "../support/deliveries.ts";
@@ -28,6 +25,7 @@ import type { PlanWatch, TableAccess } from "../support/query-plans.ts";
 import { watchPlans } from "../support/query-plans.ts";
 import type { Reader } from "../support/service.ts";
 import { openReader } from "../support/service.ts";
+import { inboxEntryOf, reconcileOptions } from "../support/store.ts";
 
 /** Large enough that a scan is told from a look-up; `npm run test:plans` takes 2 million events and 1 million cards. */
 const SIZE = {
@@ -70,31 +68,13 @@ function someEvents(count: number): Payload[] {
 const record = (events: readonly Payload[]) =>
   recordEvents(
     watch.pool,
-    events.map((event) => ({
-      eventId: event.event_id,
-      eventType: event.event_type,
-      eventName: event.event_name,
-      version: event.version,
-      sourceId: event.source_id,
-      cardId: String(event.data["card_id"]),
-      body: JSON.stringify(event),
-      bodySha256: sha256(event),
-      signedAt: instantFromEpochMs(Date.now()),
-      state: "received",
-    })),
+    events.map((event) => inboxEntryOf(event)),
   );
 
 const reconcile = (events: readonly Payload[], oneByOne = false) =>
   reconcileEvents(
     events.map(({ event_id }) => event_id),
-    {
-      db,
-      retry: { maxAttempts: 3, firstDelayMs: 1_000, maxDelayMs: 1_000 },
-      random: Math.random,
-      checkpoint: noCheckpoint,
-      takeTurns: createTurns(),
-      signal: new AbortController().signal,
-    },
+    reconcileOptions(db),
     oneByOne,
   );
 

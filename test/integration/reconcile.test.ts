@@ -2,50 +2,22 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import pg from "pg";
-import type { Instant } from "../../src/domain/instant.ts";
-import { instantFromEpochMs } from "../../src/domain/instant.ts";
 import { createEventQueue } from "../../src/queue/event-queue.ts";
 import type { EventQueue } from "../../src/queue/event-queue.ts";
-import { noCheckpoint } from "../../src/checkpoint.ts";
 import type { ReconcileOptions } from "../../src/reconcile-events.ts";
-import { createTurns } from "../../src/take-turns.ts";
 import { reconcileEvents } from "../../src/reconcile-events.ts";
 import type { RequeueOptions } from "../../src/requeue-stalled.ts";
 import { requeueStalled } from "../../src/requeue-stalled.ts";
 import type { Database } from "../../src/store/database.ts";
-import { createDatabase, createPool } from "../../src/store/database.ts";
-import type { InboxEntry } from "../../src/store/inbox.ts";
 import { recordEvents, takeStalledEvents } from "../../src/store/inbox.ts";
-import { aStatusUpdate, sha256 } from "../support/deliveries.ts";
+import { aStatusUpdate } from "../support/deliveries.ts";
 import type { Payload } from "../support/fixtures.ts";
 import type { TestDatabase } from "../support/database.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { waitFor } from "../support/wait-for.ts";
 import type { Reader, TestService } from "../support/service.ts";
 import { openReader, startTestService } from "../support/service.ts";
-
-const rules: Omit<ReconcileOptions, "db"> = {
-  retry: { maxAttempts: 3, firstDelayMs: 1_000, maxDelayMs: 60_000 },
-  random: () => 0.5,
-  checkpoint: noCheckpoint,
-  takeTurns: createTurns(),
-  signal: new AbortController().signal,
-};
-
-function entryOf(event: Payload): InboxEntry {
-  return {
-    eventId: event.event_id,
-    eventType: event.event_type,
-    eventName: event.event_name,
-    version: event.version,
-    sourceId: event.source_id,
-    cardId: String(event.data["card_id"]),
-    body: JSON.stringify(event),
-    bodySha256: sha256(event),
-    signedAt: instantFromEpochMs(Date.now()) satisfies Instant,
-    state: "received",
-  };
-}
+import { inboxEntryOf, openStore, reconcileOptions } from "../support/store.ts";
 
 const idsOf = (events: readonly Payload[]) =>
   events.map(({ event_id }) => event_id);
@@ -59,15 +31,10 @@ let options: ReconcileOptions;
 beforeAll(async () => {
   database = await createTestDatabase();
   reader = openReader(database.url);
-  pool = createPool({
-    url: database.url,
-    maxConnections: 6,
-    queryTimeoutMs: 10_000,
+  ({ pool, db } = openStore(database.url, {
     applicationName: "reconcile.test",
-    onError: () => undefined,
-  });
-  db = createDatabase(pool);
-  options = { ...rules, db };
+  }));
+  options = reconcileOptions(db);
 });
 
 afterAll(async () => {
@@ -77,7 +44,10 @@ afterAll(async () => {
 });
 
 async function record(...events: readonly Payload[]): Promise<string[]> {
-  await recordEvents(pool, events.map(entryOf));
+  await recordEvents(
+    pool,
+    events.map((event) => inboxEntryOf(event)),
+  );
   return idsOf(events);
 }
 
@@ -174,7 +144,7 @@ describe("reconciling", () => {
     await spoil(eventId, "{}");
 
     const delays: unknown[] = [];
-    for (let attempt = 1; attempt <= rules.retry.maxAttempts; attempt++) {
+    for (let attempt = 1; attempt <= options.retry.maxAttempts; attempt++) {
       const { failed } = await reconcileEvents([eventId], options);
       delays.push(failed[0]?.retryInMs);
     }
@@ -224,9 +194,7 @@ describe("reconciling", () => {
     );
 
     // Two processes: each has turns of its own.
-    const both = [createTurns(), createTurns()].map((takeTurns) =>
-      reconcileEvents(ids, { ...options, takeTurns }),
-    );
+    const both = [1, 2].map(() => reconcileEvents(ids, reconcileOptions(db)));
     await untilWaiting(2);
     await holder.query("commit");
     await holder.end();
@@ -308,22 +276,16 @@ describe("reconciling", () => {
     "events whose table somebody locks for long are not given up, %s",
     async (_, oneByOne) => {
       const ids = await record(aStatusUpdate(), aStatusUpdate());
-      const impatientPool = createPool({
-        url: database.url,
-        maxConnections: 2,
-        queryTimeoutMs: 10_000,
-        lockTimeoutMs: 50,
-        applicationName: "impatient",
-        onError: () => undefined,
-      });
-      const impatient = { ...options, db: createDatabase(impatientPool) };
+      const impatient = reconcileOptions(
+        openStore(database.url, { lockTimeoutMs: 50 }).db,
+      );
       const holder = new pg.Client({ connectionString: database.url });
       await holder.connect();
       await holder.query("begin");
       await holder.query("lock table cards in access exclusive mode");
 
       const errors: unknown[] = [];
-      for (let time = 0; time < rules.retry.maxAttempts + 1; time++) {
+      for (let time = 0; time < options.retry.maxAttempts + 1; time++) {
         await reconcileEvents(ids, impatient, oneByOne).catch(
           (error: unknown) => errors.push(error),
         );
@@ -334,11 +296,17 @@ describe("reconciling", () => {
       const afterwards = await reconcileEvents(ids, impatient, oneByOne);
       await impatient.db.destroy();
 
-      expect(errors).toHaveLength(rules.retry.maxAttempts + 1);
+      expect(errors).toHaveLength(options.retry.maxAttempts + 1);
       expect(rows).toEqual(
         ids.map(() =>
           expect.objectContaining({ state: "received", attempts: 0 }),
         ),
+      );
+      // Only what was tried by itself says why it still waits.
+      expect(rows[0]?.["last_error"] ?? null).toBe(
+        oneByOne
+          ? "PostgreSQL 55P03: canceling statement due to lock timeout"
+          : null,
       );
       expect(afterwards.reconciled).toHaveLength(2);
     },
@@ -395,14 +363,7 @@ describe("a database that keeps another time zone", () => {
       await localReader.rows(
         `alter database ${new URL(local.url).pathname.slice(1)} set timezone = '${zone}'`,
       );
-      const localPool = createPool({
-        url: local.url,
-        maxConnections: 2,
-        queryTimeoutMs: 10_000,
-        applicationName: "time-zone.test",
-        onError: () => undefined,
-      });
-      const localDb = createDatabase(localPool);
+      const localStore = openStore(local.url);
       const card_id = randomUUID();
       const events = [
         ["1800-01-01T00:00:00.123456Z", "ACTIVE"],
@@ -414,17 +375,17 @@ describe("a database that keeps another time zone", () => {
 
       const failures: unknown[] = [];
       for (const event of events) {
-        await recordEvents(localPool, [entryOf(event)]);
-        const { failed } = await reconcileEvents([event.event_id], {
-          ...rules,
-          db: localDb,
-        });
+        await recordEvents(localStore.pool, [inboxEntryOf(event)]);
+        const { failed } = await reconcileEvents(
+          [event.event_id],
+          reconcileOptions(localStore.db),
+        );
         failures.push(...failed);
       }
       const rows = await localReader.rows(
         "select card_status, status_changed_at from cards",
       );
-      await localDb.destroy();
+      await localStore.close();
       await localReader.close();
       await local.drop();
 
@@ -446,14 +407,7 @@ describe("the search for stalled events", () => {
   beforeAll(async () => {
     own = await createTestDatabase();
     ownReader = openReader(own.url);
-    ownPool = createPool({
-      url: own.url,
-      maxConnections: 6,
-      queryTimeoutMs: 10_000,
-      applicationName: "requeue.test",
-      onError: () => undefined,
-    });
-    ownDb = createDatabase(ownPool);
+    ({ pool: ownPool, db: ownDb } = openStore(own.url));
     queue = createEventQueue(
       { kind: "postgres", url: own.url },
       { log: { warn: () => undefined } },
@@ -502,7 +456,10 @@ describe("the search for stalled events", () => {
 
   test("finds what was never hinted, once by two instances at once", async () => {
     const events = Array.from({ length: 450 }, () => aStatusUpdate());
-    await recordEvents(ownPool, events.map(entryOf));
+    await recordEvents(
+      ownPool,
+      events.map((event) => inboxEntryOf(event)),
+    );
     await ownReader.rows(
       "update webhook_events set received_at = now() - interval '1 minute'",
     );
@@ -529,7 +486,7 @@ describe("the search for stalled events", () => {
 
   test("finds what lost its hint beside those that wait in the queue", async () => {
     const lost = aStatusUpdate();
-    await recordEvents(ownPool, [entryOf(lost)]);
+    await recordEvents(ownPool, [inboxEntryOf(lost)]);
     await ownReader.rows(
       "update webhook_events set received_at = now() - interval '1 minute' where event_id = $1",
       [lost.event_id],
@@ -547,16 +504,12 @@ describe("the search for stalled events", () => {
 describe("a search that takes longer than the grace of a hint", () => {
   test("hints at each event once all the same", async () => {
     const own = await createTestDatabase();
-    const ownPool = createPool({
-      url: own.url,
-      maxConnections: 2,
-      queryTimeoutMs: 10_000,
-      applicationName: "slow-sweep.test",
-      onError: () => undefined,
-    });
-    const ownDb = createDatabase(ownPool);
+    const { pool: ownPool, db: ownDb } = openStore(own.url);
     const events = Array.from({ length: 450 }, () => aStatusUpdate());
-    await recordEvents(ownPool, events.map(entryOf));
+    await recordEvents(
+      ownPool,
+      events.map((event) => inboxEntryOf(event)),
+    );
     await ownPool.query(
       "update webhook_events set received_at = now() - interval '1 minute'",
     );
@@ -593,14 +546,8 @@ describe("a running service", () => {
   });
 
   test("applies an event that nobody hinted at, within its period and the grace of a hint", async () => {
-    const ownPool = createPool({
-      url: service.databaseUrl,
-      maxConnections: 1,
-      queryTimeoutMs: 5_000,
-      applicationName: "unhinted.test",
-      onError: () => undefined,
-    });
-    await recordEvents(ownPool, [entryOf(aStatusUpdate())]);
+    const { pool: ownPool } = openStore(service.databaseUrl);
+    await recordEvents(ownPool, [inboxEntryOf(aStatusUpdate())]);
     await ownPool.end();
 
     await service.untilApplied(6_000);
@@ -612,17 +559,11 @@ describe("a running service", () => {
 
   test("gives an event up after its attempts, beside others that are applied", async () => {
     const poison = aStatusUpdate();
-    const ownPool = createPool({
-      url: service.databaseUrl,
-      maxConnections: 1,
-      queryTimeoutMs: 5_000,
-      applicationName: "poison.test",
-      onError: () => undefined,
-    });
+    const { pool: ownPool } = openStore(service.databaseUrl);
     const neighbour = aStatusUpdate();
     await recordEvents(ownPool, [
-      { ...entryOf(poison), body: '{"event_id":"canary"}' },
-      entryOf(neighbour),
+      { ...inboxEntryOf(poison), body: '{"event_id":"canary"}' },
+      inboxEntryOf(neighbour),
     ]);
     await ownPool.end();
 

@@ -1,16 +1,12 @@
 import { createHash, randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import type { Pool } from "pg";
-import { noCheckpoint } from "../../src/checkpoint.ts";
 import { instantFromEpochMs } from "../../src/domain/instant.ts";
 import type { WebhookReceiver } from "../../src/receive-webhook.ts";
 import { createWebhookReceiver } from "../../src/receive-webhook.ts";
 import { verifyProjection } from "../../src/recompute-projection.ts";
 import { reconcileEvents } from "../../src/reconcile-events.ts";
-import { createTurns } from "../../src/take-turns.ts";
 import { replayEvent, replayQuarantined } from "../../src/replay-events.ts";
 import type { Database } from "../../src/store/database.ts";
-import { createDatabase, createPool } from "../../src/store/database.ts";
 import { isDataFault } from "../../src/store/errors.ts";
 import { findStoredDigests, recordEvents } from "../../src/store/inbox.ts";
 import { quarantine } from "../../src/store/quarantine.ts";
@@ -28,6 +24,7 @@ import {
 import type { Payload } from "../support/fixtures.ts";
 import type { Reader } from "../support/service.ts";
 import { SECRET, openReader } from "../support/service.ts";
+import { openStore, reconcileOptions } from "../support/store.ts";
 
 /** A database with the two use cases over it, and no server and no queue: what is applied, a test applies. */
 interface Inbox {
@@ -45,14 +42,7 @@ interface Inbox {
 
 async function openInbox(): Promise<Inbox> {
   const database: TestDatabase = await createTestDatabase();
-  const pool: Pool = createPool({
-    url: database.url,
-    maxConnections: 4,
-    queryTimeoutMs: 30_000,
-    applicationName: "replay.test",
-    onError: () => undefined,
-  });
-  const db = createDatabase(pool);
+  const { pool, db } = openStore(database.url);
   const reader = openReader(database.url);
   const receiver = createWebhookReceiver({
     rules: { secrets: [SECRET], toleranceSeconds: 300 },
@@ -82,14 +72,7 @@ async function openInbox(): Promise<Inbox> {
       );
       const { failed } = await reconcileEvents(
         waiting.map((row) => String(row["event_id"])),
-        {
-          db,
-          retry: { maxAttempts: 3, firstDelayMs: 1, maxDelayMs: 1 },
-          random: () => 0.5,
-          checkpoint: noCheckpoint,
-          takeTurns: createTurns(),
-          signal: new AbortController().signal,
-        },
+        reconcileOptions(db),
       );
       expect(failed).toEqual([]);
     },

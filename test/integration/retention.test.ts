@@ -4,7 +4,6 @@ import { loadConfig } from "../../src/config.ts";
 import { pruneBodies } from "../../src/prune-bodies.ts";
 import { replayEvent, replayQuarantined } from "../../src/replay-events.ts";
 import type { Database } from "../../src/store/database.ts";
-import { createDatabase, createPool } from "../../src/store/database.ts";
 import {
   countOldBodies,
   dropOldBodies,
@@ -19,21 +18,14 @@ import {
 import type { Payload } from "../support/fixtures.ts";
 import type { TestService } from "../support/service.ts";
 import { startTestService } from "../support/service.ts";
+import { openStore } from "../support/store.ts";
 
 let service: TestService;
 let db: Database;
 
 beforeAll(async () => {
   service = await startTestService({ queue: "postgres" });
-  db = createDatabase(
-    createPool({
-      url: service.databaseUrl,
-      maxConnections: 4,
-      queryTimeoutMs: 30_000,
-      applicationName: "retention.test",
-      onError: () => undefined,
-    }),
-  );
+  ({ db } = openStore(service.databaseUrl));
 });
 
 afterAll(async () => {

@@ -8,17 +8,13 @@ import {
   test,
 } from "@jest/globals";
 import type { Pool } from "pg";
-import { noCheckpoint } from "../../src/checkpoint.ts";
-import { instantFromEpochMs } from "../../src/domain/instant.ts";
 import {
   rebuildProjection,
   verifyProjection,
 } from "../../src/recompute-projection.ts";
 import type { RecomputeProgress } from "../../src/recompute-projection.ts";
 import { reconcileEvents } from "../../src/reconcile-events.ts";
-import { createTurns } from "../../src/take-turns.ts";
 import type { Database } from "../../src/store/database.ts";
-import { createDatabase, createPool } from "../../src/store/database.ts";
 import { recordEvents } from "../../src/store/inbox.ts";
 import { dropOldBodies } from "../../src/store/retention.ts";
 import type { ColumnChange } from "../../src/store/row-changes.ts";
@@ -29,11 +25,11 @@ import {
   anMccDecline,
   anOtp,
   deliver,
-  sha256,
 } from "../support/deliveries.ts";
 import type { Payload } from "../support/fixtures.ts";
 import type { TestService } from "../support/service.ts";
 import { startTestService } from "../support/service.ts";
+import { inboxEntryOf, openStore, reconcileOptions } from "../support/store.ts";
 
 /** Some tests deliver hundreds of events, and a build machine may be busy. */
 const LONG_MS = 60_000;
@@ -44,14 +40,7 @@ let db: Database;
 
 beforeAll(async () => {
   service = await startTestService({ queue: "postgres" });
-  pool = createPool({
-    url: service.databaseUrl,
-    maxConnections: 6,
-    queryTimeoutMs: 60_000,
-    applicationName: "verify-rebuild.test",
-    onError: () => undefined,
-  });
-  db = createDatabase(pool);
+  ({ pool, db } = openStore(service.databaseUrl));
 });
 
 afterAll(async () => {
@@ -92,29 +81,13 @@ async function tell(...events: readonly Payload[]): Promise<void> {
 
 /** Many events in one transaction of the inbox and one of the projection, as under load. */
 async function applyAtOnce(events: readonly Payload[]): Promise<void> {
-  const entries = events.map((event) => ({
-    eventId: event.event_id,
-    eventType: event.event_type,
-    eventName: event.event_name,
-    version: event.version,
-    sourceId: event.source_id,
-    cardId: String(event.data["card_id"]),
-    body: JSON.stringify(event),
-    bodySha256: sha256(event),
-    signedAt: instantFromEpochMs(Date.now()),
-    state: "received" as const,
-  }));
-  await recordEvents(pool, entries);
+  await recordEvents(
+    pool,
+    events.map((event) => inboxEntryOf(event)),
+  );
   const { failed } = await reconcileEvents(
-    entries.map(({ eventId }) => eventId),
-    {
-      db,
-      retry: { maxAttempts: 3, firstDelayMs: 1, maxDelayMs: 1 },
-      random: Math.random,
-      checkpoint: noCheckpoint,
-      takeTurns: createTurns(),
-      signal: new AbortController().signal,
-    },
+    events.map(({ event_id }) => event_id),
+    reconcileOptions(db),
   );
   expect(failed).toEqual([]);
 }

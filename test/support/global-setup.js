@@ -1,20 +1,14 @@
 // Starts the servers of the integration and end-to-end tests, once for the whole run. Plain JavaScript on what
 // `npm run build` made: Jest loads this file itself, outside of ts-jest.
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import {
-  accessSync,
-  constants,
-  existsSync,
-  mkdtempSync,
-  rmSync,
-} from "node:fs";
-import { connect, createServer } from "node:net";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+import { join } from "node:path";
 import { Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
+import {
+  findRedisServer,
+  startRedis as startOwnRedis,
+} from "../../scripts/measuring/redis-server.mjs";
 
 const TEMPLATE = "uqpay_template";
 
@@ -78,37 +72,11 @@ async function startRedis() {
     process.env.TEST_REDIS_URL = process.env.REDIS_URL;
     return;
   }
-  const program = findRedisServer();
-  if (program === undefined) return missRedis();
-  const port = await findFreePort();
-  const directory = scratchDirectory("uqpay-test-redis-");
-  const server = spawn(
-    program,
-    [
-      ["--port", String(port)],
-      ["--bind", "127.0.0.1"],
-      ["--dir", directory],
-      ["--save", ""],
-      ["--appendonly", "no"],
-      // BullMQ insists on it.
-      ["--maxmemory-policy", "noeviction"],
-    ].flat(),
-    { stdio: "ignore" },
-  );
-  const ended = new Promise((resolve) => {
-    server.once("exit", resolve);
-    server.once("error", resolve);
+  if (findRedisServer() === undefined) return missRedis();
+  process.env.TEST_REDIS_URL = await startOwnRedis({
+    folder: scratchDirectory("uqpay-test-redis-"),
+    undo: started,
   });
-  const killServer = () => server.kill("SIGKILL");
-  // For a run that ends without the teardown.
-  process.once("exit", killServer);
-  started.push(async () => {
-    process.off("exit", killServer);
-    killServer();
-    await ended;
-  });
-  await untilListening(port, server);
-  process.env.TEST_REDIS_URL = `redis://127.0.0.1:${String(port)}`;
 }
 
 function missRedis() {
@@ -120,47 +88,6 @@ function missRedis() {
   process.stderr.write(
     `\n${line}\n# THE REDIS SUITES ARE SKIPPED:\n# ${missing}.\n${line}\n\n`,
   );
-}
-
-function findRedisServer() {
-  const folders = (process.env.PATH ?? "").split(delimiter);
-  return ["redis-server", "valkey-server"]
-    .flatMap((name) => folders.map((folder) => join(folder, name)))
-    .find(isExecutable);
-}
-
-function isExecutable(path) {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-async function findFreePort() {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address();
-  probe.close();
-  await once(probe, "close");
-  return port;
-}
-
-async function untilListening(port, server) {
-  const deadline = Date.now() + 10_000;
-  while (Date.now() < deadline && server.exitCode === null) {
-    const socket = connect(port, "127.0.0.1");
-    try {
-      await once(socket, "connect");
-      return;
-    } catch {
-      await sleep(25);
-    } finally {
-      socket.destroy();
-    }
-  }
-  throw new Error(`${server.spawnfile} does not answer`);
 }
 
 async function runSql(url, text) {

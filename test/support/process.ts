@@ -17,6 +17,8 @@ export interface TestProcess {
   /** Its exit code, or the signal that ended it. */
   readonly ended: Promise<number | NodeJS.Signals>;
   readonly kill: (signal: NodeJS.Signals) => void;
+  /** Also what a command has started. */
+  readonly killAll: (signal: NodeJS.Signals) => void;
 }
 
 const running = new Set<TestProcess>();
@@ -39,22 +41,32 @@ export function startProcess(
   const path = fileURLToPath(
     new URL(`../../dist/src/${program}`, import.meta.url),
   );
-  return startCommand(process.execPath, {
+  return start(process.execPath, {
     ...options,
     args: [path, ...(options.args ?? [])],
   });
 }
 
-/** Runs any command; ends with the other processes of a test. */
+/** Runs any command. Ends with the other processes of a test, and with it whatever it has started. */
 export function startCommand(
   command: string,
   options: ProcessOptions,
+): TestProcess {
+  return start(command, options, true);
+}
+
+function start(
+  command: string,
+  options: ProcessOptions,
+  detached = false,
 ): TestProcess {
   const { PATH, HOME } = process.env;
   const child = spawn(command, options.args ?? [], {
     cwd: options.cwd,
     env: { PATH, HOME, ...options.env },
     stdio: ["ignore", "pipe", "pipe"],
+    // A group of its own, so that a signal can reach what it started.
+    detached,
   });
   let stdout = "";
   let stderr = "";
@@ -75,6 +87,10 @@ export function startCommand(
     ended,
     kill: (signal) => {
       child.kill(signal);
+    },
+    killAll: (signal) => {
+      if (detached && child.pid !== undefined) process.kill(-child.pid, signal);
+      else child.kill(signal);
     },
     untilOutput: (pattern, timeoutMs = 30_000) =>
       waitFor(
@@ -97,9 +113,9 @@ export function startCommand(
 /** Ends what a test has left running, so that a failing one leaves nothing behind. */
 export async function endProcesses(): Promise<void> {
   for (const each of running) {
-    each.kill("SIGTERM");
+    each.killAll("SIGTERM");
     const killer = setTimeout(() => {
-      each.kill("SIGKILL");
+      each.killAll("SIGKILL");
     }, 10_000);
     await each.ended;
     clearTimeout(killer);

@@ -2,6 +2,23 @@ import { describe, expect, test } from "@jest/globals";
 import { readFileSync } from "node:fs";
 import { ConfigError, loadConfig } from "../../src/config.ts";
 
+/** The variables that users rely on; all others are for tuning. */
+const contractVariables = [
+  "PORT",
+  "HOST",
+  "OPS_PORT",
+  "NODE_ENV",
+  "ROLE",
+  "DATABASE_URL",
+  "REDIS_URL",
+  "UQPAY_WEBHOOK_SECRET",
+  "UQPAY_SIGNATURE_TOLERANCE_SECONDS",
+  "WORKER_CONCURRENCY",
+  "RETENTION_DAYS",
+  "LOG_LEVEL",
+  "ADMIN_TOKEN",
+];
+
 const root = new URL("../../", import.meta.url);
 
 const production = {
@@ -187,31 +204,18 @@ describe("addresses", () => {
 });
 
 describe("a variable that is set to nothing", () => {
-  const names = [
-    "PORT",
-    "HOST",
-    "OPS_PORT",
-    "NODE_ENV",
-    "ROLE",
-    "DATABASE_URL",
-    "REDIS_URL",
-    "UQPAY_WEBHOOK_SECRET",
-    "UQPAY_SIGNATURE_TOLERANCE_SECONDS",
-    "WORKER_CONCURRENCY",
-    "RETENTION_DAYS",
-    "LOG_LEVEL",
-    "ADMIN_TOKEN",
-  ];
-
-  test.each(names)("%s counts as not set", (name) => {
+  test.each(contractVariables)("%s counts as not set", (name) => {
     expect(loadConfig({ [name]: "" })).toEqual(loadConfig({}));
   });
 
-  test.each(names)("%s of white space alone is never a value", (name) => {
-    const environment = { [name]: "  " };
+  test.each(contractVariables)(
+    "%s of white space alone is never a value",
+    (name) => {
+      const environment = { [name]: "  " };
 
-    expect(["unset", "refused"]).toContain(outcomeOf(name, environment));
-  });
+      expect(["unset", "refused"]).toContain(outcomeOf(name, environment));
+    },
+  );
 
   function outcomeOf(name: string, environment: Record<string, string>) {
     try {
@@ -321,22 +325,6 @@ describe("a wrong configuration", () => {
 });
 
 describe(".env.example", () => {
-  const contractVariables = [
-    "PORT",
-    "HOST",
-    "OPS_PORT",
-    "NODE_ENV",
-    "ROLE",
-    "DATABASE_URL",
-    "REDIS_URL",
-    "UQPAY_WEBHOOK_SECRET",
-    "UQPAY_SIGNATURE_TOLERANCE_SECONDS",
-    "WORKER_CONCURRENCY",
-    "RETENTION_DAYS",
-    "LOG_LEVEL",
-    "ADMIN_TOKEN",
-  ];
-
   test("lists each variable of the contract", () => {
     const names = examples().map(({ name }) => name);
 

@@ -136,7 +136,7 @@ describe("places for requests", () => {
     const closed = once(socket, "close");
     await once(socket, "connect");
     const request = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}";
-    // Nobody reads, so that it must be told of the end by its own writing.
+    // Nobody reads: once the buffers between are full, answers are not over any more.
     const goOn = () => {
       while (socket.writable && socket.write(request.repeat(100)));
     };
