@@ -44,7 +44,7 @@ const places = [
   },
   {
     files: ["src/store/"],
-    mayImport: ["src/domain/", "kysely", "pg", "node:util"],
+    mayImport: ["src/domain/", "kysely", "pg", "node:crypto", "node:util"],
     why: "store/ is all SQL in our words: when UQPAY changes its wire format, no statement may have to change.",
   },
   {
@@ -99,6 +99,7 @@ const places = [
       ),
     ],
     mayImport: [
+      "src/batcher.ts",
       "src/config.ts",
       "src/logger.ts",
       "node:",

@@ -20,7 +20,7 @@ import {
   recordFailedAttempt,
 } from "./store/inbox.ts";
 import { lockProjection } from "./store/projection-lock.ts";
-import type { TakeTurns } from "./take-turns.ts";
+import type { Turns } from "./take-turns.ts";
 import { decodeKeptEvent } from "./uqpay/decode-event.ts";
 
 /** How often an event is tried, and how long it waits between two tries. */
@@ -49,10 +49,10 @@ export interface ReconcileOptions {
   readonly random: () => number;
   readonly checkpoint: Checkpoint;
   /**
-   * One for the process. An event that ends it then does so while no other is being tried: else its neighbours would
-   * be given up with it.
+   * One for the process. What is tried with its attempt counted before is tried alone: else an event that ends the
+   * process would use up the attempts of those beside it.
    */
-  readonly takeTurns: TakeTurns;
+  readonly turns: Turns;
   /** Ends the search for an event at fault after the transaction under way; what is left waits on, and is found again. */
   readonly signal: AbortSignal;
 }
@@ -97,7 +97,7 @@ async function reconcileTogetherTwice(
   options: ReconcileOptions,
 ): Promise<readonly Reconciled[]> {
   const reconcile = () =>
-    options.takeTurns(() => reconcileTogether(eventIds, options, true));
+    options.turns.share(() => reconcileTogether(eventIds, options, true));
   try {
     return await reconcile();
   } catch (error) {
@@ -114,7 +114,7 @@ async function reconcileOneByOne(
   const failed: FailedAttempt[] = [];
   for (const eventId of eventIds) {
     if (options.signal.aborted) break;
-    const outcome = await options.takeTurns(() =>
+    const outcome = await options.turns.takeAlone(() =>
       reconcileAlone(eventId, options),
     );
     reconciled.push(...outcome.reconciled);
@@ -216,11 +216,11 @@ export async function applyToProjection(
   const transactionIds = [...new Set(events.flatMap(transactionOf))];
   await lockProjection(trx, cardIds, transactionIds);
 
-  const cards = await findCards(trx, cardIds);
+  const [cards, authorizations] = await Promise.all([
+    findCards(trx, cardIds),
+    transactionIds.length === 0 ? [] : findAuthorizations(trx, transactionIds),
+  ]);
   await saveCards(trx, changedCards(cards, events));
-
-  if (transactionIds.length === 0) return;
-  const authorizations = await findAuthorizations(trx, transactionIds);
   await saveAuthorizations(trx, changedAuthorizations(authorizations, events));
 }
 

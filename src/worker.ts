@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { createBatcher } from "./batcher.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { Config } from "./config.ts";
 import type { CardEvent } from "./domain/card-event.ts";
 import { judgeDecline } from "./domain/mcc-decline.ts";
+import { createLanes } from "./lanes.ts";
 import type { Logger } from "./logger.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Periodic } from "./periodic.ts";
@@ -18,7 +18,7 @@ import { requeueStalled } from "./requeue-stalled.ts";
 import type { Database } from "./store/database.ts";
 import { createDatabase, createPool } from "./store/database.ts";
 import { describeError } from "./store/errors.ts";
-import { takeStalledEvents } from "./store/inbox.ts";
+import { findWaitingCards, takeStalledEvents } from "./store/inbox.ts";
 import { dropOldBodies, dropResolvedBodies } from "./store/retention.ts";
 import { createTurns } from "./take-turns.ts";
 
@@ -46,6 +46,11 @@ const MAX_RETRY_DELAY_MS = 60_000;
 /** Longer than a hint takes to be placed: an event that young has not lost its hint. */
 const STALLED_GRACE_MS = 3_000;
 /**
+ * While PostgreSQL works on the transaction of one lane, Node.js prepares that of the other: 1.4 times what one lane
+ * applies. Each holds a connection.
+ */
+const LANES = 2;
+/**
  * How many jobs may share a transaction. At a low rate each brings one event: only so do transactions grow with the
  * backlog. At a high rate each brings what is recorded between two hints.
  */
@@ -63,13 +68,14 @@ export function startWorker(options: WorkerOptions): Worker {
     maxConnections: config.postgres.maxConnections,
     queryTimeoutMs: RECONCILE_QUERY_TIMEOUT_MS,
     lockTimeoutMs: LOCK_TIMEOUT_MS,
+    looksUpOnly: true,
     applicationName: "uqpay-card-sync worker",
     onError: options.onPoolError,
   });
   const db = createDatabase(pool);
 
   const stopping = new AbortController();
-  const takeTurns = createTurns();
+  const turns = createTurns();
   const reconcile = async (
     eventIds: readonly string[],
     oneByOne: boolean,
@@ -87,7 +93,7 @@ export function startWorker(options: WorkerOptions): Worker {
         retry,
         random: Math.random,
         checkpoint,
-        takeTurns,
+        turns,
         signal: stopping.signal,
       },
       oneByOne,
@@ -96,22 +102,20 @@ export function startWorker(options: WorkerOptions): Worker {
     retryLater(outcome, queue, metrics);
   };
 
-  const together = createBatcher({
-    flush: async (jobs: readonly (readonly string[])[]) => {
-      const eventIds = jobs.flat();
+  const addJob = createLanes({
+    lanes: LANES,
+    findKeys: (eventIds) => findWaitingCards(db, eventIds),
+    work: async (eventIds) => {
       for (let at = 0; at < eventIds.length; at += MAX_EVENTS_TOGETHER)
         await reconcile(eventIds.slice(at, at + MAX_EVENTS_TOGETHER), false);
-      return jobs.map(() => undefined);
     },
-    maxBatch: MAX_JOBS_TOGETHER,
-    maxWaiting: Infinity, // never more than the worker's concurrency
-    isItemFault: () => false, // `reconcileEvents` looks for the event at fault itself
+    maxJobsTogether: MAX_JOBS_TOGETHER,
   });
 
   const worker = createEventWorker(
     connection,
     ({ eventIds, oneByOne }) =>
-      oneByOne ? reconcile(eventIds, true) : together.add(eventIds),
+      oneByOne ? reconcile(eventIds, true) : addJob(eventIds),
     { concurrency: config.queue.concurrency, log },
   );
 

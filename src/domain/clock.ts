@@ -57,6 +57,7 @@ export function compareClocks(a: Clock, b: Clock): number {
  * characters beyond U+FFFF before U+E000..U+FFFF, so that two places could break one tie differently.
  */
 export function compareCodePoints(a: string, b: string): number {
+  if (a === b) return 0;
   const length = Math.min(a.length, b.length);
   for (let index = 0; index < length; index++) {
     const unitOfA = a.charCodeAt(index);

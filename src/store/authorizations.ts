@@ -7,7 +7,7 @@ import { judgeDecline } from "../domain/mcc-decline.ts";
 import type { AuthorizationsTable, Database, Transaction } from "./database.ts";
 import { readRegisters, writeFieldClocks } from "./field-clocks.ts";
 import type { ColumnType } from "./upsert-rows.ts";
-import { upsertRows } from "./upsert-rows.ts";
+import { columnsOf, upsertRows } from "./upsert-rows.ts";
 
 /** The authorizations that are known; call it under `lockProjection` to write them back. */
 export async function findAuthorizations(
@@ -16,7 +16,7 @@ export async function findAuthorizations(
 ): Promise<Authorization[]> {
   const rows = await db
     .selectFrom("authorizations")
-    .selectAll()
+    .select(columnsOf(AUTHORIZATION_COLUMNS))
     .where("transaction_id", "=", sql<string>`any(${transactionIds}::text[])`)
     .execute();
   return rows.map(toAuthorization);

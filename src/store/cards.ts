@@ -10,7 +10,7 @@ import type { JsonObject } from "../domain/json.ts";
 import type { CardsTable, Database, Transaction } from "./database.ts";
 import { readRegisters, writeFieldClocks } from "./field-clocks.ts";
 import type { ColumnType } from "./upsert-rows.ts";
-import { upsertRows } from "./upsert-rows.ts";
+import { columnsOf, upsertRows } from "./upsert-rows.ts";
 
 /** The cards that are known; call it under `lockProjection` to write them back. */
 export async function findCards(
@@ -19,7 +19,7 @@ export async function findCards(
 ): Promise<Card[]> {
   const rows = await db
     .selectFrom("cards")
-    .selectAll()
+    .select(columnsOf(CARD_COLUMNS))
     .where("card_id", "=", sql<string>`any(${cardIds}::text[])`)
     .execute();
   return rows.map(toCard);

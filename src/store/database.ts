@@ -7,6 +7,7 @@ import type {
 import pg from "pg";
 import type { Instant } from "../domain/instant.ts";
 import type { Json } from "../domain/json.ts";
+import { prepareStatements } from "./prepare-statements.ts";
 import { readTimestamptz } from "./timestamptz.ts";
 
 export const EVENT_STATES = [
@@ -141,6 +142,11 @@ export interface PoolOptions {
   readonly queryTimeoutMs: number;
   /** A statement that waits longer for a lock fails with 55P03; undefined: only `queryTimeoutMs` ends it. */
   readonly lockTimeoutMs?: number;
+  /**
+   * For statements that look up few rows: never to read a whole table instead. A prepared statement keeps its plan, and
+   * one that was made while the table was small would read all of it when it has grown.
+   */
+  readonly looksUpOnly?: boolean;
   /** Shown in `pg_stat_activity`. */
   readonly applicationName: string;
   /** Told of connections that broke while idle; without a listener they would end the process. */
@@ -163,7 +169,8 @@ export function createPool(options: PoolOptions): pg.Pool {
     onConnect: async (client) => {
       await client.query(
         `set time zone 'UTC'; set idle_in_transaction_session_timeout = '10s';
-         set lock_timeout = ${String(options.lockTimeoutMs ?? 0)}`,
+         set lock_timeout = ${String(options.lockTimeoutMs ?? 0)};
+         set enable_seqscan = ${options.looksUpOnly === true ? "off" : "on"}`,
       );
     },
   });
@@ -180,7 +187,9 @@ export function createPool(options: PoolOptions): pg.Pool {
 }
 
 export function createDatabase(pool: pg.Pool): Database {
-  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
+  return new Kysely<Tables>({
+    dialect: new PostgresDialect({ pool: prepareStatements(pool) }),
+  });
 }
 
 type TypeId = Parameters<typeof pg.types.getTypeParser>[0];

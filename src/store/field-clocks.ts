@@ -43,7 +43,8 @@ export function writeFieldClocks<Fields extends object>(
     const clock = registers[field]?.clock;
     if (clock === undefined) continue;
     const entry = entries.find(
-      (known) => compareClocks(known.clock, clock) === 0,
+      (known) =>
+        known.clock === clock || compareClocks(known.clock, clock) === 0,
     );
     if (entry) entry.fields.push(toColumn(field));
     else entries.push({ clock, fields: [toColumn(field)] });

@@ -120,6 +120,12 @@ export interface WaitingEvent {
   readonly receivedAt: Instant;
 }
 
+/**
+ * Not by the plain column: else the planner may prefer the index of all that waits, which it believes to be small from
+ * statistics of a quieter time, and then reads the whole backlog for each batch.
+ */
+const isWaiting = [sql<string>`state || ''`, "=", "received"] as const;
+
 /** Of these events those that still wait, locked in the order of their ids. */
 export async function lockWaitingEvents(
   trx: Transaction,
@@ -129,9 +135,7 @@ export async function lockWaitingEvents(
     .selectFrom("webhook_events")
     .select(["event_id", "body", "signed_at", "received_at"])
     .where("event_id", "=", sql<string>`any(${eventIds}::text[])`)
-    // Not a plain column: else the planner may prefer the index of all that waits, which it believes to be small from
-    // statistics of a quieter time, and then reads the whole backlog for each batch.
-    .where(sql<string>`state || ''`, "=", "received")
+    .where(...isWaiting)
     .orderBy("event_id")
     .forUpdate()
     .execute();
@@ -141,6 +145,23 @@ export async function lockWaitingEvents(
     signedAt: row.signed_at,
     receivedAt: row.received_at,
   }));
+}
+
+/**
+ * The cards that these events are about, of those that still wait. It locks nothing: only who holds an event's lock
+ * knows that it waits.
+ */
+export async function findWaitingCards(
+  db: Database,
+  eventIds: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const rows = await db
+    .selectFrom("webhook_events")
+    .select(["event_id", "card_id"])
+    .where("event_id", "=", sql<string>`any(${eventIds}::text[])`)
+    .where(...isWaiting)
+    .execute();
+  return new Map(rows.map((row) => [row.event_id, row.card_id ?? ""]));
 }
 
 /** @param countAttempts false where `beginAttempt` has counted them before */

@@ -225,7 +225,10 @@ describe("reconciling", () => {
   });
 
   test("no other event is being tried while one is that may end the process", async () => {
-    const poisons = await record(aStatusUpdate(), aStatusUpdate());
+    // So many that they would meet: each takes a few milliseconds.
+    const poisons = await record(
+      ...Array.from({ length: 20 }, () => aStatusUpdate()),
+    );
     const others = await record(aStatusUpdate(), aStatusUpdate());
     const underWay = new Set<string>();
     const together: string[][] = [];

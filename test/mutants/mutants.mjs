@@ -392,11 +392,22 @@ export const mutants = [
     edits: [
       {
         file: "src/take-turns.ts",
-        from: "const result = last.then(work);",
-        to: "void last;\n    const result = work();",
+        from: "const result = Promise.all([lastAlone, ...sharing]).then(work);",
+        to: "const result = work();",
       },
     ],
-    tests: [integration("reconcile.test.ts", "no other event is being tried")],
+    tests: [unit("take-turns.test.ts")],
+  },
+  {
+    name: "lanes by job instead of by card",
+    edits: [
+      {
+        file: "src/lanes.ts",
+        from: "hash(key) % count",
+        to: "hash(id) % count",
+      },
+    ],
+    tests: [unit("lanes.test.ts")],
   },
   {
     name: "pipelined requests keep their places for ever",

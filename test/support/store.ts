@@ -63,7 +63,7 @@ export function reconcileOptions(
     retry: { maxAttempts: 3, firstDelayMs: 1_000, maxDelayMs: 60_000 },
     random: () => 0.5,
     checkpoint: noCheckpoint,
-    takeTurns: createTurns(),
+    turns: createTurns(),
     signal: new AbortController().signal,
     ...more,
   };

@@ -1,0 +1,61 @@
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { sql } from "kysely";
+import type { Database } from "../../src/store/database.ts";
+import { findCards } from "../../src/store/cards.ts";
+import { findAuthorizations } from "../../src/store/authorizations.ts";
+import type { TestDatabase } from "../support/database.ts";
+import { createTestDatabase } from "../support/database.ts";
+import type { TestStore } from "../support/store.ts";
+import { openStore } from "../support/store.ts";
+
+let database: TestDatabase;
+let store: TestStore;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  store = openStore(database.url, { maxConnections: 1, looksUpOnly: true });
+});
+
+afterAll(async () => {
+  await store.close();
+  await database.drop();
+});
+
+async function preparedStatements(db: Database): Promise<string[]> {
+  const { rows } = await sql<{ statement: string }>`
+    select statement from pg_prepared_statements where not from_sql`.execute(
+    db,
+  );
+  return rows.map(({ statement }) => statement);
+}
+
+describe("a statement with parameters", () => {
+  test("is prepared once on a connection, however often it is executed", async () => {
+    for (const id of ["a", "b", "c"]) await findCards(store.db, [id]);
+
+    const prepared = await preparedStatements(store.db);
+    expect(prepared.filter((text) => text.includes('"cards"'))).toHaveLength(1);
+  });
+
+  test("that looks up cards or authorizations outlives a column that a later release adds", async () => {
+    await findCards(store.db, ["a"]);
+    await findAuthorizations(store.db, ["a"]);
+
+    await store.pool.query("alter table cards add column later text");
+    await store.pool.query("alter table authorizations add column later text");
+
+    expect(await findCards(store.db, ["a"])).toEqual([]);
+    expect(await findAuthorizations(store.db, ["a"])).toEqual([]);
+  });
+
+  test("of a worker never reads the whole table, though it is so small that PostgreSQL would", async () => {
+    const { rows } = await sql<{ "QUERY PLAN": string }>`
+      explain select 1 from cards where card_id = any(${["a"]}::text[])`.execute(
+      store.db,
+    );
+
+    const plan = rows.map((row) => row["QUERY PLAN"]).join("\n");
+    expect(plan).toContain("cards_pkey");
+    expect(plan).not.toContain("Seq Scan");
+  });
+});
