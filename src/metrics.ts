@@ -5,6 +5,7 @@ import {
   Registry,
   collectDefaultMetrics,
 } from "prom-client";
+import { metricsOfAll } from "./cluster/member.ts";
 
 export interface MetricsSources {
   /** How long the oldest event that is not applied yet has waited, in seconds. */
@@ -23,7 +24,7 @@ export interface Metrics {
   readonly unknownDecline: () => void;
   readonly hintFailed: () => void;
   readonly requeued: (how: "requeued" | "reconciled", count: number) => void;
-  /** Prometheus' text format. */
+  /** Prometheus' text format, of all processes that share the port. */
   readonly expose: () => Promise<{
     readonly contentType: string;
     readonly text: string;
@@ -37,6 +38,9 @@ const ACK_BUCKETS = [
 const LAG_BUCKETS = [
   0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300,
 ];
+
+/** What is read from the database is the same for all processes; all else is added up. */
+const SAID_BY_EACH = "max";
 
 export function createMetrics(sources: MetricsSources): Metrics {
   const registry = new Registry();
@@ -91,6 +95,7 @@ export function createMetrics(sources: MetricsSources): Metrics {
     name: "uqpay_oldest_unprocessed_seconds",
     help: "How long the oldest event that is not applied yet has waited. Alert on this one.",
     registers: [registry],
+    aggregator: SAID_BY_EACH,
     async collect() {
       this.set(await sources.oldestWaitingSeconds().catch(() => NaN));
     },
@@ -100,6 +105,7 @@ export function createMetrics(sources: MetricsSources): Metrics {
     help: "Quarantined deliveries that nobody has dealt with, by reason.",
     labelNames: ["reason"],
     registers: [registry],
+    aggregator: SAID_BY_EACH,
     async collect() {
       this.reset();
       const counts = await sources
@@ -109,6 +115,7 @@ export function createMetrics(sources: MetricsSources): Metrics {
     },
   });
 
+  const readAll = metricsOfAll(registry) ?? (() => registry.metrics());
   return {
     answered: (outcome, seconds) => {
       childOf(requests, "outcome", outcome).inc();
@@ -132,7 +139,7 @@ export function createMetrics(sources: MetricsSources): Metrics {
     },
     expose: async () => ({
       contentType: registry.contentType,
-      text: await registry.metrics(),
+      text: await readAll(),
     }),
   };
 }

@@ -27,29 +27,47 @@ export async function startServer(
   log: Logger,
   folder: string,
 ): Promise<RunningServer> {
-  const embedded =
-    config.postgres.url === undefined ? await startEmbedded(folder) : undefined;
-  const databaseUrl = config.postgres.url ?? embedded?.url() ?? "";
+  const database = await openDatabase(config, folder);
   try {
     await prepareDatabase(
-      databaseUrl,
-      queueConnection(config, databaseUrl),
+      database.url,
+      queueConnection(config, database.url),
       log,
     );
-    const service = await startService(config, databaseUrl, log).catch(
+    const service = await startService(config, database.url, log).catch(
       explainTakenPort,
     );
     const stop = async () => {
       await within(config.shutdownTimeoutMs, service.stop(), () => {
         log.warn("shutdown deadline passed");
       });
-      await embedded?.stop();
+      await database.close();
     };
-    return { service, databaseUrl, stop };
+    return { service, databaseUrl: database.url, stop };
   } catch (error) {
-    await embedded?.stop();
+    await database.close();
     throw error;
   }
+}
+
+export interface OpenDatabase {
+  readonly url: string;
+  readonly close: () => Promise<void>;
+}
+
+/**
+ * The configured database, or the embedded one, started.
+ *
+ * @throws ConfigError where a person can put it right
+ */
+export async function openDatabase(
+  config: Config,
+  folder: string,
+): Promise<OpenDatabase> {
+  const { url } = config.postgres;
+  if (url !== undefined) return { url, close: () => Promise.resolve() };
+  const embedded = await startEmbedded(folder);
+  return { url: embedded.url(), close: () => embedded.stop() };
 }
 
 /** Where the embedded PostgreSQL keeps everything. */

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import {
   cpuSeconds,
   peakResidentMiB,
+  withChildren,
 } from "../../scripts/measuring/process-figures.mjs";
 import { writeRequests } from "./events.mjs";
 import { runClosedLoop, runScheduled } from "./load.mjs";
@@ -72,7 +73,9 @@ async function loadOnce(system, options) {
     rate: load.requests / load.seconds,
     cpuUs: ((after.cpu - before.cpu) / load.requests) * 1e6,
     postgresCpuUs: ((after.postgres - before.postgres) / load.requests) * 1e6,
-    peakMiB: peakResidentMiB(system.servers()[0]?.pid ?? 0),
+    peakMiB: withChildren(system.servers()[0]?.pid ?? 0)
+      .map(peakResidentMiB)
+      .reduce((sum, value) => sum + value, 0),
     steal: stealSince(before.machine),
   };
 }
@@ -82,7 +85,8 @@ function readUsage(system) {
   return {
     cpu: system
       .servers()
-      .map(({ pid }) => cpuSeconds(pid))
+      .flatMap(({ pid }) => withChildren(pid))
+      .map(cpuSeconds)
       .reduce((sum, value) => sum + value, 0),
     postgres: postgresCpuSeconds(system.environment.postmaster),
     machine: readMachine(),

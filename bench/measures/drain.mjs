@@ -2,12 +2,16 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { cpuSeconds } from "../../scripts/measuring/process-figures.mjs";
+import {
+  cpuSeconds,
+  withChildren,
+} from "../../scripts/measuring/process-figures.mjs";
 import { writeRequests } from "../lib/events.mjs";
 import { runScheduled } from "../lib/load.mjs";
 import { readMachine, stealSince } from "../lib/machine.mjs";
 import { withSystem } from "../lib/system.mjs";
 import { findMissing } from "../lib/verify.mjs";
+import { inProcesses } from "./cell.mjs";
 
 /** @typedef {import("../lib/system.mjs").System} System */
 
@@ -21,22 +25,25 @@ const PATIENCE_MS = 120_000;
 
 /**
  * @param {"product" | "plain"} program @param {import("./cell.mjs").QueueKind} queue
+ * @param {number} [processes]
  * @returns {import("./cell.mjs").Cell}
  */
-export function drain(program, queue) {
+export function drain(program, queue, processes = 1) {
   return {
-    key: `${program} drains on ${queue}`,
+    key: `${program} drains on ${queue}${inProcesses(processes)}`,
     run: async ({ environment, options }) => {
       const count = EVENTS_PER_SECOND_OF_RUN[program] * options.seconds;
       const { load, rate, left, cpuUs, steal, rows } = await withSystem(
         environment,
-        { program, queue, roles: ["api"] },
+        { program, queue, roles: ["api"], processes },
         async (system) => {
           const load = await deliver(system, count);
           const machine = readMachine();
           await system.switchTo(["worker"]);
           const left = await waitUntilApplied(system);
-          const cpu = cpuSeconds(system.servers()[0]?.pid ?? 0);
+          const cpu = withChildren(system.servers()[0]?.pid ?? 0)
+            .map(cpuSeconds)
+            .reduce((sum, value) => sum + value, 0);
           return {
             load,
             left,

@@ -2,7 +2,7 @@
 import { putUnderLoad } from "../lib/put-under-load.mjs";
 import { withSystem } from "../lib/system.mjs";
 import { findMissing, findRefused } from "../lib/verify.mjs";
-import { halfRateOf } from "./cell.mjs";
+import { halfRateOf, inProcesses } from "./cell.mjs";
 
 /** @typedef {import("./cell.mjs").Cell} Cell */
 
@@ -12,13 +12,19 @@ const OPEN_CONNECTIONS = 128;
 /**
  * @param {import("../lib/server.mjs").Program} program
  * @param {import("./cell.mjs").QueueKind} queue @param {number} connections
+ * @param {number} [processes]
  * @returns {Cell}
  */
-export function closedLoop(program, queue, connections) {
+export function closedLoop(program, queue, connections, processes = 1) {
   return {
-    key: `${program} on ${queue}, ${String(connections)} connections`,
+    key: `${program} on ${queue}, ${String(connections)} connections${inProcesses(processes)}`,
     run: ({ environment, options }) =>
-      runIngest(environment, options, { program, queue, connections }),
+      runIngest(environment, options, {
+        program,
+        queue,
+        connections,
+        processes,
+      }),
   };
 }
 
@@ -27,6 +33,7 @@ export function closedLoop(program, queue, connections) {
  * @property {import("../lib/server.mjs").Program} program
  * @property {import("./cell.mjs").QueueKind} queue
  * @property {number} connections
+ * @property {number} [processes]
  * @property {number} [rate]
  * @property {import("../lib/environment.mjs").Database} [database]
  */
@@ -38,9 +45,14 @@ export function closedLoop(program, queue, connections) {
 export async function runIngest(
   environment,
   { seconds, warmUpSeconds },
-  { program, queue, connections, rate, database },
+  { program, queue, connections, processes, rate, database },
 ) {
-  const system = { program, queue, roles: /** @type {const} */ (["api"]) };
+  const system = {
+    program,
+    queue,
+    roles: /** @type {const} */ (["api"]),
+    processes,
+  };
   const { warmUp, measured, rows, walBytes, fsyncs } = await withSystem(
     environment,
     { ...system, ...(database && { database }) },

@@ -1,4 +1,5 @@
 // The table: each row is one measure with its goal.
+import { cpus } from "node:os";
 import { drain } from "./drain.mjs";
 import { forgedFlood, genuineUnderFlood } from "./flood.mjs";
 import { ingestOnto, sweep } from "./growth.mjs";
@@ -43,6 +44,7 @@ export function listRows(options, queues) {
     ...attackRows(main),
     ...memoryRows(main, options.only.includes("memory")),
     ...growthRows(main, options.rows),
+    ...scaleRows(main),
   ];
 }
 
@@ -346,6 +348,32 @@ function growthRows(main, rows) {
       cells: [search],
       value: (median) => median(search, "sweepMs"),
     },
+  ];
+}
+
+/** On more cores than the machine has, more processes only share them. @param {QueueKind} main @returns {Row[]} */
+function scaleRows(main) {
+  const alone = closedLoop("product", main, MANY);
+  const worker = drain("product", main);
+  /** @type {(cell: Cell, one: Cell, what: string, count: number) => Row} */
+  const row = (cell, one, what, count) => ({
+    name: "scale",
+    what: `${what}, ${String(count)} processes / one`,
+    under: `${String(cpus().length)} cores for all`,
+    goal: undefined,
+    cells: [one, cell],
+    value: (median) => median(cell) / median(one),
+  });
+  return [
+    ...[2, 4].map((count) =>
+      row(
+        closedLoop("product", main, MANY, count),
+        alone,
+        "durable answers",
+        count,
+      ),
+    ),
+    row(drain("product", main, 2), worker, "worker's drain", 2),
   ];
 }
 

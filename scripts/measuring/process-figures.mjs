@@ -30,6 +30,17 @@ export function openFiles(pid) {
   }
 }
 
+/** The process and those that it has started and that still run. @param {number} pid @returns {number[]} */
+export function withChildren(pid) {
+  try {
+    const path = `/proc/${String(pid)}/task/${String(pid)}/children`;
+    const children = readFileSync(path, "utf8").split(" ").map(Number);
+    return [pid, ...children.filter((child) => child > 0)];
+  } catch {
+    return [pid];
+  }
+}
+
 /** The processor time that a process has used, in seconds. @param {number} pid */
 export function cpuSeconds(pid) {
   try {
