@@ -9,6 +9,8 @@ export interface LanesOptions {
   /** Does the work of many jobs of one lane at once. */
   readonly work: (ids: readonly string[]) => Promise<void>;
   readonly maxJobsTogether: number;
+  /** So few ids that come together stay together, in the first lane: they would cost two transactions instead of one. */
+  readonly fewIds: number;
 }
 
 /** @returns resolves when all its ids were worked on; rejects, then too, with what went wrong first */
@@ -16,7 +18,7 @@ export type AddJob = (ids: readonly string[]) => Promise<void>;
 
 /**
  * Spreads work over lanes that run side by side, by what it is about: what is about one thing stays in one lane, so
- * lanes never wait for each other's locks. What comes while a lane is busy goes together in its next turn.
+ * lanes hardly ever wait for each other's locks. What comes while a lane is busy goes together in its next turn.
  */
 export function createLanes(options: LanesOptions): AddJob {
   const { maxJobsTogether: maxBatch } = options;
@@ -27,7 +29,9 @@ export function createLanes(options: LanesOptions): AddJob {
   };
   const split = createBatcher({
     flush: async (jobs: readonly (readonly string[])[]) => {
-      const keys = await options.findKeys(jobs.flat());
+      const all = jobs.flat();
+      if (all.length <= options.fewIds) return jobs.map((ids) => [ids]);
+      const keys = await options.findKeys(all);
       return jobs.map((ids) => partsOf(ids, keys, options.lanes));
     },
     ...forJobs,

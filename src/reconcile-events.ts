@@ -40,6 +40,8 @@ export interface Reconciled {
 export interface Reconciliation {
   readonly reconciled: readonly Reconciled[];
   readonly failed: readonly FailedAttempt[];
+  /** What ended it before all were tried, such as a database that went away: those that were not wait on. */
+  readonly interruptedBy?: Error;
 }
 
 export interface ReconcileOptions {
@@ -65,7 +67,7 @@ export interface ReconcileOptions {
  *
  * @param oneByOne when an earlier run over these events did not come back
  * @throws when it was no event's fault (the database is away, or somebody holds its locks), or when not even a failure
- * could be recorded: nothing is known, and the events are found again
+ * could be recorded, and nothing came of it before: the events are found again
  */
 export async function reconcileEvents(
   eventIds: readonly string[],
@@ -83,12 +85,31 @@ export async function reconcileEvents(
   if (eventIds.length === 1 || options.signal.aborted)
     return reconcileOneByOne(eventIds, options);
   const middle = Math.ceil(eventIds.length / 2);
-  const first = await reconcileEvents(eventIds.slice(0, middle), options);
-  const second = await reconcileEvents(eventIds.slice(middle), options);
-  return {
-    reconciled: [...first.reconciled, ...second.reconciled],
-    failed: [...first.failed, ...second.failed],
-  };
+  return reconcileInTurn(
+    [eventIds.slice(0, middle), eventIds.slice(middle)],
+    (half) => reconcileEvents(half, options),
+  );
+}
+
+/** What came of the earlier parts is told also when a later one throws. */
+async function reconcileInTurn<Part>(
+  parts: readonly Part[],
+  reconcile: (part: Part) => Promise<Reconciliation>,
+): Promise<Reconciliation> {
+  const reconciled: Reconciled[] = [];
+  const failed: FailedAttempt[] = [];
+  for (const part of parts) {
+    try {
+      const outcome = await reconcile(part);
+      reconciled.push(...outcome.reconciled);
+      failed.push(...outcome.failed);
+      if (outcome.interruptedBy !== undefined) throw outcome.interruptedBy;
+    } catch (error) {
+      if (reconciled.length + failed.length === 0) throw error;
+      return { reconciled, failed, interruptedBy: error as Error };
+    }
+  }
+  return { reconciled, failed };
 }
 
 /** A connection that was cut or a deadlock is over at once, as a rule: then nobody has to look for the events again. */
@@ -110,17 +131,11 @@ async function reconcileOneByOne(
   eventIds: readonly string[],
   options: ReconcileOptions,
 ): Promise<Reconciliation> {
-  const reconciled: Reconciled[] = [];
-  const failed: FailedAttempt[] = [];
-  for (const eventId of eventIds) {
-    if (options.signal.aborted) break;
-    const outcome = await options.turns.takeAlone(() =>
-      reconcileAlone(eventId, options),
-    );
-    reconciled.push(...outcome.reconciled);
-    failed.push(...outcome.failed);
-  }
-  return { reconciled, failed };
+  return reconcileInTurn(eventIds, async (eventId) =>
+    options.signal.aborted
+      ? { reconciled: [], failed: [] }
+      : options.turns.takeAlone(() => reconcileAlone(eventId, options)),
+  );
 }
 
 async function reconcileAlone(

@@ -50,6 +50,8 @@ const STALLED_GRACE_MS = 3_000;
  * applies. Each holds a connection.
  */
 const LANES = 2;
+/** A transaction of so many takes as long as three of its statements do for one event. */
+const FEW_EVENTS = 50;
 /**
  * How many jobs may share a transaction. At a low rate each brings one event: only so do transactions grow with the
  * backlog. At a high rate each brings what is recorded between two hints.
@@ -100,6 +102,7 @@ export function startWorker(options: WorkerOptions): Worker {
     );
     report(outcome, Math.round(performance.now() - startedAt), metrics, log);
     retryLater(outcome, queue, metrics);
+    if (outcome.interruptedBy !== undefined) throw outcome.interruptedBy;
   };
 
   const addJob = createLanes({
@@ -110,6 +113,7 @@ export function startWorker(options: WorkerOptions): Worker {
         await reconcile(eventIds.slice(at, at + MAX_EVENTS_TOGETHER), false);
     },
     maxJobsTogether: MAX_JOBS_TOGETHER,
+    fewIds: FEW_EVENTS,
   });
 
   const worker = createEventWorker(

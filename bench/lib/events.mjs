@@ -47,8 +47,8 @@ const cards = Array.from({ length: CARDS }, () => randomUUID());
  * @property {string} body as published, indented: about a kilobyte
  */
 
-/** @returns {NewEvent} */
-export function makeEvent() {
+/** @param {{ codes?: number | undefined }} [options] codes: how long the list of a card update is @returns {NewEvent} */
+export function makeEvent({ codes } = {}) {
   let at = random();
   const { value } =
     TEMPLATES.find(({ share }) => (at -= share) < 0) ?? TEMPLATES[0];
@@ -59,9 +59,18 @@ export function makeEvent() {
   if ("transaction_id" in data) data.transaction_id = randomUUID();
   if ("transaction_time" in data) data.transaction_time = now;
   if ("update_time" in data) data.update_time = now;
+  if ("risk_control" in data && codes !== undefined)
+    data.risk_control = { ...data.risk_control, blocked_mcc: listOf(codes) };
   const event = { ...value, event_id: eventId, source_id: randomUUID(), data };
   const body = JSON.stringify(event, undefined, 2);
   return { eventId, eventType: value.event_type, cardId, body };
+}
+
+/** @param {number} count */
+function listOf(count) {
+  return Array.from({ length: count }, (_, index) =>
+    String(index).padStart(4, "0"),
+  );
 }
 
 /** @param {string} body @param {string} secret */

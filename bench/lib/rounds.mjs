@@ -64,6 +64,7 @@ const SHOWN = [
   ["postgresCpuUs", "us postgres"],
   ["peakMiB", "MiB"],
   ["sweepMs", "ms"],
+  ["applyUs", "us to apply"],
 ];
 
 /** @param {Cell} cell @param {Sample} sample */

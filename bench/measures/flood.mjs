@@ -1,4 +1,5 @@
 // A flood of forged requests: how fast it is refused, and what genuine senders feel of it.
+import { setTimeout as sleep } from "node:timers/promises";
 import { putUnderLoad } from "../lib/put-under-load.mjs";
 import { withSystem } from "../lib/system.mjs";
 import { findMissing } from "../lib/verify.mjs";
@@ -9,6 +10,8 @@ import { halfRateOf } from "./cell.mjs";
 /** Far below what anything takes, so that only the flood is felt; enough for a p99. */
 const GENUINE_RATE = 200;
 const GENUINE_CONNECTIONS = 16;
+/** Of the flood, before and after the genuine events. */
+const LEAD_SECONDS = 1;
 
 /**
  * @param {"product" | "bare"} program @param {import("./cell.mjs").QueueKind} queue @param {number} connections
@@ -64,10 +67,14 @@ export function genuineUnderFlood(full, queue) {
             seconds: warmUpSeconds,
           });
           const alone = await putUnderLoad(system, { ...genuine, seconds });
-          const [under, flood] = await Promise.all([
-            putUnderLoad(system, { ...genuine, seconds }),
-            putUnderLoad(system, { ...forged, seconds }),
-          ]);
+          // Signed and begun before the genuine events, and over after them.
+          const flooding = putUnderLoad(system, {
+            ...forged,
+            seconds: seconds + 2 * LEAD_SECONDS,
+          });
+          await sleep(LEAD_SECONDS * 1000);
+          const under = await putUnderLoad(system, { ...genuine, seconds });
+          const flood = await flooding;
           return { warmUp, alone, under, flood };
         },
       );

@@ -1,5 +1,6 @@
 // The table: each row is one measure with its goal.
 import { cpus } from "node:os";
+import { apply, describeWorld } from "./apply.mjs";
 import { drain } from "./drain.mjs";
 import { forgedFlood, genuineUnderFlood } from "./flood.mjs";
 import { ingestOnto, sweep } from "./growth.mjs";
@@ -44,6 +45,7 @@ export function listRows(options, queues) {
     ...attackRows(main),
     ...memoryRows(main, options.only.includes("memory")),
     ...growthRows(main, options.rows),
+    ...applyRows(),
     ...scaleRows(main),
   ];
 }
@@ -349,6 +351,30 @@ function growthRows(main, rows) {
       value: (median) => median(search, "sweepMs"),
     },
   ];
+}
+
+/** What must not grow with what is stored, and what grows with the event itself. @returns {Row[]} */
+function applyRows() {
+  const alone = apply({});
+  return [
+    { otherCards: 1_000_000 },
+    { earlierEvents: 100_000 },
+    { quarantined: 1_000_000 },
+    { codes: 10 },
+    { codes: 100 },
+    { codes: 1_000 },
+  ].map((world) => {
+    const cell = apply(world);
+    return {
+      name: "apply",
+      what: "an event applied / in small tables",
+      under: describeWorld(world),
+      goal: undefined,
+      cells: [alone, cell],
+      value: (/** @type {Median} */ median) =>
+        median(cell, "applyUs") / median(alone, "applyUs"),
+    };
+  });
 }
 
 /** On more cores than the machine has, more processes only share them. @param {QueueKind} main @returns {Row[]} */

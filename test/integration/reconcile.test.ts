@@ -315,6 +315,37 @@ describe("reconciling", () => {
     },
   );
 
+  test.each([
+    ["together", false],
+    ["one by one", true],
+  ])(
+    "what came of the first events is told when the database fails the next, %s",
+    async (_, oneByOne) => {
+      const ids = await record(aStatusUpdate(), aStatusUpdate());
+      await spoil(ids[0] ?? "", "{}");
+      const impatient = reconcileOptions(
+        openStore(database.url, { lockTimeoutMs: 50 }).db,
+      );
+      const holder = new pg.Client({ connectionString: database.url });
+      await holder.connect();
+      await holder.query("begin");
+      await holder.query("lock table cards in access exclusive mode");
+
+      const outcome = await reconcileEvents(ids, impatient, oneByOne);
+      await holder.query("commit");
+      await holder.end();
+      await impatient.db.destroy();
+
+      expect(outcome.reconciled).toEqual([]);
+      expect(outcome.failed.map(({ eventId }) => eventId)).toEqual([ids[0]]);
+      expect(String(outcome.interruptedBy)).toMatch(/lock timeout/);
+      expect(await inboxRow(ids[1] ?? "")).toMatchObject({
+        state: "received",
+        attempts: 0,
+      });
+    },
+  );
+
   test("a transaction that dies after its work leaves nothing of it", async () => {
     const event = aStatusUpdate();
     const ids = await record(event);

@@ -7,12 +7,13 @@ interface Work {
 }
 
 /** Two lanes whose work lasts until the test ends it. An id is its key and a number: `a1`. */
-function someLanes() {
+function someLanes(fewIds = 0) {
   const works: Work[] = [];
   const lookups: (readonly string[])[] = [];
   const addJob = createLanes({
     lanes: 2,
     maxJobsTogether: 10,
+    fewIds,
     findKeys: (ids) => {
       lookups.push(ids);
       const known = ids.filter((id) => !id.startsWith("unknown"));
@@ -78,6 +79,26 @@ describe("lanes", () => {
     await Promise.all(jobs);
   });
 
+  test("keep a few ids together, without looking anything up", async () => {
+    const { addJob, works, worked, lookups } = someLanes(3);
+
+    const few = [addJob(["a1", "b1"]), addJob(["b2"])];
+    await settle();
+    expect(worked()).toEqual([["a1", "b1", "b2"]]);
+    expect(lookups).toEqual([]);
+    await works[0]?.end();
+    await Promise.all(few);
+
+    const more = addJob(["a2", "b3", "a3", "b4"]);
+    await settle();
+    expect(worked().slice(1)).toEqual([
+      ["a2", "a3"],
+      ["b3", "b4"],
+    ]);
+    for (const work of works) await work.end();
+    await more;
+  });
+
   test("leave out what has no key, and have nothing to do for a job of such", async () => {
     const { addJob, works, worked } = someLanes();
 
@@ -111,6 +132,7 @@ describe("lanes", () => {
     const addJob = createLanes({
       lanes: 2,
       maxJobsTogether: 10,
+      fewIds: 0,
       findKeys: () => Promise.reject(new Error("database away")),
       work: () => Promise.resolve(),
     });
