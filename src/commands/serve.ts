@@ -62,7 +62,9 @@ async function startMany(
   try {
     const processes = await startProcesses({
       count: config.processes,
-      environment: { DATABASE_URL: database.url },
+      // Only the embedded one is not in their environment already.
+      environment:
+        config.postgres.url === undefined ? { DATABASE_URL: database.url } : {},
       stopTimeoutMs: config.shutdownTimeoutMs,
       log,
     });
@@ -86,7 +88,8 @@ function announce(
 ): void {
   const { host } = config.http;
   const { role, processes } = config;
-  log.info({ host, port, role, processes }, "listening");
+  const many = processes > 1 && { processes };
+  log.info({ ...many, host, port, role }, "listening");
   if (config.isProduction) return;
   const shownHost = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
   const url = `http://${shownHost}:${String(port)}/webhooks/uqpay`;

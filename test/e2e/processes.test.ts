@@ -1,6 +1,8 @@
 import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import {
   afterAll,
   afterEach,
@@ -52,6 +54,12 @@ function startTwo(env: Record<string, string> = {}): TestProcess {
     cwd: folder,
     env: { ...QUICK, PROCESSES: "2", DATABASE_URL: database.url, ...env },
   });
+}
+
+async function writeSecret(name: string, text: string): Promise<string> {
+  const path = join(folder, name);
+  await writeFile(path, text, { mode: 0o600 });
+  return path;
 }
 
 /** Of the first process' line: those of the others have none. */
@@ -179,7 +187,10 @@ describe("two processes on one port", () => {
   });
 
   test("SIGTERM to the first stops all, with 0", async () => {
-    const running = startTwo();
+    const running = startTwo({
+      DATABASE_URL: "",
+      DATABASE_URL_FILE: await writeSecret("database-url", database.url),
+    });
     await targetOf(running);
     const members = pidsIn(running.stdout());
 
