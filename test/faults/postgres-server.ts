@@ -166,18 +166,39 @@ export async function asAdmin<Result>(
   url: string,
   work: (admin: pg.Client) => Promise<Result>,
 ): Promise<Result> {
-  const admin = new pg.Client({
-    connectionString: url,
-    application_name: "fault suite",
-    connectionTimeoutMillis: ADMIN_TIMEOUT_MS,
-    options: "-c timezone=UTC",
-  });
-  admin.on("error", () => undefined);
+  const admin = await connectAsAdmin(url);
   try {
-    await admin.connect();
     return await work(admin);
   } finally {
     await admin.end().catch(() => undefined);
+  }
+}
+
+const TOO_MANY_CONNECTIONS = "53300";
+
+/**
+ * After a freeze all instances connect at once, and a connection takes its place before PostgreSQL knows whether it is
+ * one of those that it keeps for a superuser: so even this one may find none for a moment.
+ */
+async function connectAsAdmin(url: string): Promise<pg.Client> {
+  const deadline = Date.now() + ADMIN_TIMEOUT_MS;
+  for (;;) {
+    const admin = new pg.Client({
+      connectionString: url,
+      application_name: "fault suite",
+      connectionTimeoutMillis: ADMIN_TIMEOUT_MS,
+      options: "-c timezone=UTC",
+    });
+    admin.on("error", () => undefined);
+    try {
+      await admin.connect();
+      return admin;
+    } catch (error) {
+      await admin.end().catch(() => undefined);
+      const { code } = error as { code?: string };
+      if (code !== TOO_MANY_CONNECTIONS || Date.now() > deadline) throw error;
+      await sleep(50);
+    }
   }
 }
 
