@@ -28,14 +28,14 @@ export async function fill(
     `insert into webhook_events (event_id, event_type, card_id, body, body_sha256, signed_at, received_at, state,
        attempts, processed_at)
      select 'event-' || n, (array['card.status.update.succeeded', 'issuing.transaction.authorization'])[1 + (n % 4) / 3],
-       'card-' || 1 + (n * 7919) % $2::int, rpad('{}', 300), sha256(n::text::bytea), at, at, 'processed', 1, at
+       'card-' || 1 + (n::bigint * 7919) % $2::int, rpad('{}', 300), sha256(n::text::bytea), at, at, 'processed', 1, at
      from generate_series(1, $1::int) n, lateral (select now() - ($1::int - n) * interval '10 seconds') t (at)`,
     [events, cards],
   );
   await rows(
     `insert into authorizations (transaction_id, event_id, card_id, transaction_status, transaction_time,
        decline_category, mcc_declined, mcc, received_at, field_clocks)
-     select 'transaction-' || n, 'event-' || n, 'card-' || 1 + (n * 7919) % $2::int,
+     select 'transaction-' || n, 'event-' || n, 'card-' || 1 + (n::bigint * 7919) % $2::int,
        case when n % 50 = 0 then 'DECLINED' else 'APPROVED' end, at,
        case when n % 50 = 0 then 'mcc' end, n % 50 = 0, '5999', at, '[]'
      from generate_series(1, $1::int / 4) n, lateral (select now() - ($1::int / 4 - n) * interval '40 seconds') t (at)`,
