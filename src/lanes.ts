@@ -31,8 +31,11 @@ export function createLanes(options: LanesOptions): AddJob {
     flush: async (jobs: readonly (readonly string[])[]) => {
       const all = jobs.flat();
       if (all.length <= options.fewIds) return jobs.map((ids) => [ids]);
-      const keys = await options.findKeys(all);
-      return jobs.map((ids) => partsOf(ids, keys, options.lanes));
+      // Without an answer they stay together, too: `work` meets what is wrong, tries again and tells it.
+      const keys = await options.findKeys(all).catch(() => undefined);
+      return keys === undefined
+        ? jobs.map((ids) => [ids])
+        : jobs.map((ids) => partsOf(ids, keys, options.lanes));
     },
     ...forJobs,
   });

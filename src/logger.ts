@@ -53,11 +53,10 @@ export function createLogger(
     destination ?? pino.destination(1),
   );
   // Its fields are written once, when it is made, and pino's formatter is not asked then.
-  // eslint-disable-next-line @typescript-eslint/unbound-method -- it is given its `this` below
-  const { child } = logger;
+  const prototype = Object.getPrototypeOf(logger) as Logger;
   logger.child = function (this: Logger, fields, options) {
-    return child.call(this, censor(fields) as pino.Bindings, options);
-  } as typeof child;
+    return prototype.child.call(this, censor(fields) as pino.Bindings, options);
+  } as Logger["child"];
   return logger;
 }
 

@@ -39,8 +39,8 @@ const LAG_BUCKETS = [
   0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300,
 ];
 
-/** What is read from the database is the same for all processes; all else is added up. */
-const SAID_BY_EACH = "max";
+/** Of several processes: what is read from the database is the same for all, so it must not be added up. */
+const SAME_FOR_ALL = "max";
 
 export function createMetrics(sources: MetricsSources): Metrics {
   const registry = new Registry();
@@ -95,7 +95,7 @@ export function createMetrics(sources: MetricsSources): Metrics {
     name: "uqpay_oldest_unprocessed_seconds",
     help: "How long the oldest event that is not applied yet has waited. Alert on this one.",
     registers: [registry],
-    aggregator: SAID_BY_EACH,
+    aggregator: SAME_FOR_ALL,
     async collect() {
       this.set(await sources.oldestWaitingSeconds().catch(() => NaN));
     },
@@ -105,7 +105,7 @@ export function createMetrics(sources: MetricsSources): Metrics {
     help: "Quarantined deliveries that nobody has dealt with, by reason.",
     labelNames: ["reason"],
     registers: [registry],
-    aggregator: SAID_BY_EACH,
+    aggregator: SAME_FOR_ALL,
     async collect() {
       this.reset();
       const counts = await sources

@@ -1,7 +1,11 @@
 // What the machine did meanwhile: the time it was given to others, and what PostgreSQL used.
-import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { cpus } from "node:os";
-import { cpuSeconds } from "../../scripts/measuring/process-figures.mjs";
+import { sum } from "../../scripts/measuring/numbers.mjs";
+import {
+  cpuSeconds,
+  withChildren,
+} from "../../scripts/measuring/process-figures.mjs";
 
 /** Beyond this share of stolen time a run is marked: its figures say more about the neighbours. */
 export const MOST_STEAL = 0.1;
@@ -31,16 +35,11 @@ export function stealSince(before) {
 /** Of a server and all its processes, ended ones too, in seconds; NaN where there is no /proc. @param {number} postmaster */
 export function postgresCpuSeconds(postmaster) {
   if (!existsSync("/proc")) return NaN;
-  const children = readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => readStat(pid)[1] === String(postmaster));
   const [cutime = 0, cstime = 0] = readStat(postmaster).slice(13, 15);
   return (
     (Number(cutime) + Number(cstime)) / 100 +
-    [postmaster, ...children]
-      .map(cpuSeconds)
-      .reduce((sum, seconds) => sum + (seconds || 0), 0)
+    // One that has ended meanwhile is none any more.
+    sum(withChildren(postmaster).map((pid) => cpuSeconds(pid) || 0))
   );
 }
 

@@ -1,6 +1,7 @@
 // Load on a system, and what its processes and the machine did meanwhile.
 import { rmSync } from "node:fs";
 import { join } from "node:path";
+import { sum } from "../../scripts/measuring/numbers.mjs";
 import {
   cpuSeconds,
   peakResidentMiB,
@@ -73,9 +74,9 @@ async function loadOnce(system, options) {
     rate: load.requests / load.seconds,
     cpuUs: ((after.cpu - before.cpu) / load.requests) * 1e6,
     postgresCpuUs: ((after.postgres - before.postgres) / load.requests) * 1e6,
-    peakMiB: withChildren(system.servers()[0]?.pid ?? 0)
-      .map(peakResidentMiB)
-      .reduce((sum, value) => sum + value, 0),
+    peakMiB: sum(
+      withChildren(system.servers()[0]?.pid ?? 0).map(peakResidentMiB),
+    ),
     steal: stealSince(before.machine),
   };
 }
@@ -83,11 +84,12 @@ async function loadOnce(system, options) {
 /** @param {System} system */
 function readUsage(system) {
   return {
-    cpu: system
-      .servers()
-      .flatMap(({ pid }) => withChildren(pid))
-      .map(cpuSeconds)
-      .reduce((sum, value) => sum + value, 0),
+    cpu: sum(
+      system
+        .servers()
+        .flatMap(({ pid }) => withChildren(pid))
+        .map(cpuSeconds),
+    ),
     postgres: postgresCpuSeconds(system.environment.postmaster),
     machine: readMachine(),
   };

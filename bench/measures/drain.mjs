@@ -2,6 +2,7 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { sum } from "../../scripts/measuring/numbers.mjs";
 import {
   cpuSeconds,
   withChildren,
@@ -41,9 +42,8 @@ export function drain(program, queue, processes = 1) {
           const machine = readMachine();
           await system.switchTo(["worker"]);
           const left = await waitUntilApplied(system);
-          const cpu = withChildren(system.servers()[0]?.pid ?? 0)
-            .map(cpuSeconds)
-            .reduce((sum, value) => sum + value, 0);
+          const [worker] = system.servers();
+          const cpu = sum(withChildren(worker?.pid ?? 0).map(cpuSeconds));
           return {
             load,
             left,

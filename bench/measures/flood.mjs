@@ -68,13 +68,15 @@ export function genuineUnderFlood(full, queue) {
           });
           const alone = await putUnderLoad(system, { ...genuine, seconds });
           // Signed and begun before the genuine events, and over after them.
-          const flooding = putUnderLoad(system, {
-            ...forged,
-            seconds: seconds + 2 * LEAD_SECONDS,
-          });
-          await sleep(LEAD_SECONDS * 1000);
-          const under = await putUnderLoad(system, { ...genuine, seconds });
-          const flood = await flooding;
+          const [flood, under] = await Promise.all([
+            putUnderLoad(system, {
+              ...forged,
+              seconds: seconds + 2 * LEAD_SECONDS,
+            }),
+            sleep(LEAD_SECONDS * 1000).then(() =>
+              putUnderLoad(system, { ...genuine, seconds }),
+            ),
+          ]);
           return { warmUp, alone, under, flood };
         },
       );

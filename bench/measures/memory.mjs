@@ -1,5 +1,5 @@
 // Whether memory stays flat: five minutes of closed loop, looked at once a second.
-import { floors, rise } from "../../scripts/measuring/numbers.mjs";
+import { floors, rise, sum } from "../../scripts/measuring/numbers.mjs";
 import { residentMiB } from "../../scripts/measuring/process-figures.mjs";
 import { putUnderLoad } from "../lib/put-under-load.mjs";
 import { withSystem } from "../lib/system.mjs";
@@ -56,6 +56,6 @@ export function memoryOverTime(queue, connections) {
  */
 function riseOf(samples) {
   const low = floors(samples.slice(samples.length >> 1));
-  const mean = low.reduce((sum, value) => sum + value, 0) / low.length;
+  const mean = sum(low) / low.length;
   return rise(low) / mean;
 }

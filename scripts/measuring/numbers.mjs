@@ -11,6 +11,11 @@ export function createRandom(seed) {
   };
 }
 
+/** @param {readonly number[]} values */
+export function sum(values) {
+  return values.reduce((total, value) => total + value, 0);
+}
+
 /** @param {readonly number[]} values @param {number} share from 0 to 1 */
 export function quantile(values, share) {
   const sorted = values.toSorted((a, b) => a - b);

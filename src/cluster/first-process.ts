@@ -57,6 +57,10 @@ export async function startProcesses(
 
   const start = async (): Promise<number> => {
     const member = cluster.fork(options.environment);
+    // What is sent to a process that is just ending fails so, and without a listener it would end this one.
+    member.on("error", (error: Error) => {
+      log.warn({ process: member.id, error: error.message }, "process failed");
+    });
     answerMetricsQuestions(member, metrics);
     const port = await untilReady(member);
     log.info({ process: member.id, pid: member.process.pid }, "process ready");
@@ -104,15 +108,24 @@ function members(): Worker[] {
 
 function untilReady(member: Worker): Promise<number> {
   return new Promise((resolve, reject) => {
-    const onExit = () => {
+    const settle = () => {
+      member.off("exit", fail);
+      member.off("error", fail);
+      member.off("message", take);
+    };
+    const fail = () => {
+      settle();
       reject(new StartError());
     };
-    member.once("exit", onExit);
-    member.on("message", (message: unknown) => {
+    const take = (message: unknown) => {
       if (!isMemberMessage(message) || message.kind !== "ready") return;
-      member.off("exit", onExit);
+      settle();
       resolve(message.port);
-    });
+    };
+    member.once("exit", fail);
+    // A process that the system does not let start has no exit.
+    member.once("error", fail);
+    member.on("message", take);
   });
 }
 
@@ -124,9 +137,8 @@ function answerMetricsQuestions(
     if (!isMemberMessage(message) || message.kind !== "metrics-question")
       return;
     const answer = (content: Pick<MetricsAnswer, "text" | "error">) => {
-      const { question } = message;
       if (member.isConnected())
-        member.send({ kind: "metrics-answer", question, ...content });
+        member.send({ kind: "metrics-answer", ...content });
     };
     metrics.clusterMetrics().then(
       (text) => {
@@ -140,6 +152,8 @@ function answerMetricsQuestions(
 }
 
 async function end(member: Worker, timeoutMs: number): Promise<void> {
+  // It is still listed until its channel has closed, and will not exit again.
+  if (member.isDead()) return;
   const ended = once(member, "exit");
   member.process.kill("SIGTERM");
   const timer = setTimeout(() => {

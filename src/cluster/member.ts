@@ -1,7 +1,7 @@
 import cluster from "node:cluster";
 import { AggregatorRegistry } from "prom-client";
 import type { Registry } from "prom-client";
-import type { MemberMessage, MetricsAnswer } from "./messages.ts";
+import type { MemberMessage } from "./messages.ts";
 import { isMetricsAnswer } from "./messages.ts";
 
 /** Which of the processes this one is, from 1; undefined when it is the only one. */
@@ -29,35 +29,31 @@ export function metricsOfAll(
   if (!cluster.isWorker) return undefined;
   AggregatorRegistry.setRegistries(own);
   new AggregatorRegistry(); // from now on it answers the first process' question
-  let asked = 0;
+  let underWay: Promise<string> | undefined;
+  // One question however many ask: each makes every process read the database.
   return () =>
-    new Promise((resolve, reject) => {
-      const question = ++asked;
-      const settle = () => {
-        process.off("message", take);
-        clearTimeout(timer);
-      };
-      const timer = setTimeout(() => {
-        settle();
-        reject(new Error("the first process does not answer"));
-      }, ANSWER_TIMEOUT_MS);
-      const take = (message: unknown) => {
-        if (!isMetricsAnswer(message) || message.question !== question) return;
-        settle();
-        takeAnswer(message, resolve, reject);
-      };
-      process.on("message", take);
-      tell({ kind: "metrics-question", question });
-    });
+    (underWay ??= askFirstProcess().finally(() => (underWay = undefined)));
 }
 
-function takeAnswer(
-  { text, error }: MetricsAnswer,
-  resolve: (text: string) => void,
-  reject: (error: Error) => void,
-): void {
-  if (text === undefined) reject(new Error(error));
-  else resolve(text);
+function askFirstProcess(): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const settle = () => {
+      process.off("message", take);
+      clearTimeout(timer);
+    };
+    const timer = setTimeout(() => {
+      settle();
+      reject(new Error("the first process does not answer"));
+    }, ANSWER_TIMEOUT_MS);
+    const take = (message: unknown) => {
+      if (!isMetricsAnswer(message)) return;
+      settle();
+      if (message.text === undefined) reject(new Error(message.error));
+      else resolve(message.text);
+    };
+    process.on("message", take);
+    tell({ kind: "metrics-question" });
+  });
 }
 
 function tell(message: MemberMessage): void {

@@ -1,12 +1,11 @@
 /** What a process tells the first one. */
 export type MemberMessage =
   | { readonly kind: "ready"; readonly port: number }
-  | { readonly kind: "metrics-question"; readonly question: number };
+  | { readonly kind: "metrics-question" };
 
 /** What the first process answers. */
 export interface MetricsAnswer {
   readonly kind: "metrics-answer";
-  readonly question: number;
   readonly text?: string;
   readonly error?: string;
 }

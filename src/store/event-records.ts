@@ -297,6 +297,20 @@ export interface QuarantineRecord {
   readonly resolution: string | null;
 }
 
+const QUARANTINE_COLUMNS = [
+  "id",
+  "reason",
+  "event_id",
+  "event_type",
+  "issues",
+  "body",
+  "body_sha256",
+  "signed_at",
+  "received_at",
+  "deliveries",
+  "resolution",
+] as const;
+
 export async function listQuarantine(
   db: Reader,
   filter: QuarantineFilter,
@@ -306,7 +320,7 @@ export async function listQuarantine(
   const { ids, eventIds, reason, type, since, until } = filter;
   const rows = await db
     .selectFrom("quarantined_events")
-    .selectAll()
+    .select(QUARANTINE_COLUMNS)
     .$if(ids !== undefined, (q) =>
       q.where("id", "=", sql<string>`any(${ids ?? []}::bigint[])`),
     )
@@ -339,7 +353,7 @@ export async function lockQuarantined(
 ): Promise<QuarantineRecord | undefined> {
   const row = await trx
     .selectFrom("quarantined_events")
-    .selectAll()
+    .select(QUARANTINE_COLUMNS)
     .where("id", "=", id)
     .forUpdate()
     .executeTakeFirst();

@@ -16,8 +16,8 @@ import type { TestDatabase } from "../support/database.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { aStatusUpdate, anMccDecline, deliver } from "../support/deliveries.ts";
 import { compactBytes, payloadNames } from "../support/fixtures.ts";
-import type { TestProcess } from "../support/process.ts";
 import {
+  baseUrlOf,
   endProcesses,
   makeFolder,
   removeFolder,
@@ -31,8 +31,10 @@ import {
   isAvailable,
   openReader,
   queueKinds,
+  statesOf,
   untilApplied,
 } from "../support/service.ts";
+import { endTraffic, startTraffic } from "../support/traffic.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 const LIMIT_MS = 60_000;
@@ -43,19 +45,14 @@ beforeAll(async () => {
   folder = await makeFolder();
 });
 
-afterEach(endProcesses, LIMIT_MS);
+afterEach(async () => {
+  await endProcesses();
+  await endTraffic();
+}, LIMIT_MS);
 
 afterAll(async () => {
   await removeFolder(folder);
 });
-
-async function portOf(running: TestProcess): Promise<string> {
-  return running.untilOutput(/"port":(\d+).*"msg":"listening"/);
-}
-
-async function baseUrlOf(running: TestProcess) {
-  return { baseUrl: `http://127.0.0.1:${await portOf(running)}` };
-}
 
 describe("a first start in an empty folder", () => {
   test(
@@ -292,51 +289,20 @@ describe.each(queueKinds.filter(isAvailable))(
     const start = (more: Record<string, string> = {}) =>
       startProcess("main.js", { cwd: folder, env: { ...env, ...more } });
 
-    /** Eight senders that deliver new events without a pause, each until one of its deliveries is not answered. */
-    function startTraffic(target: { baseUrl: string }) {
-      // Counted here and not in the table, where the events of earlier tests are too.
-      const acknowledged: string[] = [];
-      const send = async () => {
-        for (;;) {
-          const event = aStatusUpdate();
-          const answer = await deliver(target, event).catch(() => undefined);
-          if (answer === undefined) return;
-          if (answer.status === 200) acknowledged.push(event.event_id);
-        }
-      };
-      const ended = Promise.all(Array.from({ length: 8 }, send));
-      return { acknowledged, ended };
-    }
-
-    async function statesOf(
-      ids: readonly string[],
-    ): Promise<Record<string, number>> {
-      const rows = await reader.rows(
-        `select coalesce(state, 'lost') as state, count(*)::int as count
-         from unnest($1::text[]) as id left join webhook_events on event_id = id group by 1`,
-        [ids],
-      );
-      return Object.fromEntries(
-        rows.map((row) => [String(row["state"]), Number(row["count"])]),
-      );
-    }
-
     test(
       "SIGTERM under traffic ends it with 0 and in time, and nothing acknowledged is lost",
       async () => {
         const running = start();
         const target = await baseUrlOf(running);
-        const { acknowledged, ended } = startTraffic(target);
-        await waitFor(() => Promise.resolve(acknowledged.length >= 100), {
-          what: "traffic",
-        });
+        const { acknowledged, until, stop } = startTraffic(target);
+        await until(100);
 
         const stoppedAt = performance.now();
         running.kill("SIGTERM");
         const code = await running.ended;
         const tookMs = performance.now() - stoppedAt;
-        await ended;
-        const afterStop = await statesOf(acknowledged);
+        await stop();
+        const afterStop = await statesOf(reader, acknowledged);
         const again = start();
         await baseUrlOf(again);
         await untilApplied(reader.rows, 20_000);
@@ -346,7 +312,7 @@ describe.each(queueKinds.filter(isAvailable))(
         expect(running.stdout()).not.toContain("shutdown deadline passed");
         expect(tookMs).toBeLessThan(8_000);
         expect(afterStop["lost"]).toBeUndefined();
-        expect(await statesOf(acknowledged)).toEqual({
+        expect(await statesOf(reader, acknowledged)).toEqual({
           processed: acknowledged.length,
         });
       },
@@ -381,22 +347,22 @@ describe.each(queueKinds.filter(isAvailable))(
       async () => {
         const running = start();
         const target = await baseUrlOf(running);
-        const { acknowledged, ended } = startTraffic(target);
+        const { acknowledged, stop } = startTraffic(target);
         await waitFor(
           async () =>
             acknowledged.length > 50 &&
-            (await statesOf(acknowledged))["received"] !== undefined,
+            (await statesOf(reader, acknowledged))["received"] !== undefined,
           { what: "an event that waits, after many that were answered" },
         );
 
         running.kill("SIGKILL");
         await running.ended;
-        await ended;
+        await stop();
         const again = start();
         await baseUrlOf(again);
         await untilApplied(reader.rows, 30_000);
 
-        expect(await statesOf(acknowledged)).toEqual({
+        expect(await statesOf(reader, acknowledged)).toEqual({
           processed: acknowledged.length,
         });
       },
@@ -408,21 +374,8 @@ describe.each(queueKinds.filter(isAvailable))(
       async () => {
         const running = start();
         const target = await baseUrlOf(running);
-        let isOver = false;
-        const refused: number[] = [];
-        const acknowledged: string[] = [];
-        const send = async () => {
-          while (!isOver) {
-            const event = aStatusUpdate();
-            const answer = await deliver(target, event).catch(() => undefined);
-            if (answer?.status === 200) acknowledged.push(event.event_id);
-            else refused.push(answer?.status ?? 0);
-          }
-        };
-        const senders = [send(), send(), send(), send()];
-        await waitFor(() => Promise.resolve(acknowledged.length > 50), {
-          what: "traffic",
-        });
+        const { acknowledged, refused, until, stop } = startTraffic(target);
+        await until(50);
 
         for (let round = 0; round < 10; round++) {
           const before = acknowledged.length;
@@ -441,13 +394,12 @@ describe.each(queueKinds.filter(isAvailable))(
             },
           );
         }
-        isOver = true;
-        await Promise.all(senders);
+        await stop();
 
         expect(running.stderr()).toBe("");
         await untilApplied(reader.rows, 20_000);
         expect(refused.filter((status) => status !== 503)).toEqual([]);
-        expect(await statesOf(acknowledged)).toEqual({
+        expect(await statesOf(reader, acknowledged)).toEqual({
           processed: acknowledged.length,
         });
       },
@@ -471,7 +423,9 @@ describe.each(queueKinds.filter(isAvailable))(
         expect(answer.body).toMatchObject({ status: "accepted" });
         expect(noAnswer.status).toBe(404);
         expect(workerHealth.status).toBe(200);
-        expect(await statesOf([event.event_id])).toEqual({ processed: 1 });
+        expect(await statesOf(reader, [event.event_id])).toEqual({
+          processed: 1,
+        });
       },
       LIMIT_MS,
     );

@@ -51,6 +51,22 @@ async function record(...events: readonly Payload[]): Promise<string[]> {
   return idsOf(events);
 }
 
+/** Somebody else holds the table all the while; `impatient` waits 50 ms for it. */
+async function whileCardsAreLocked<Result>(
+  work: (impatient: ReconcileOptions) => Promise<Result>,
+): Promise<Result> {
+  const store = openStore(database.url, { lockTimeoutMs: 50 });
+  const holder = new pg.Client({ connectionString: database.url });
+  await holder.connect();
+  try {
+    await holder.query("begin; lock table cards in access exclusive mode");
+    return await work(reconcileOptions(store.db));
+  } finally {
+    await holder.end();
+    await store.close();
+  }
+}
+
 /** What a release without this event's handler, or a hand in the database, would leave behind. */
 async function spoil(eventId: string, body: string): Promise<void> {
   await reader.rows("update webhook_events set body = $2 where event_id = $1", [
@@ -279,25 +295,16 @@ describe("reconciling", () => {
     "events whose table somebody locks for long are not given up, %s",
     async (_, oneByOne) => {
       const ids = await record(aStatusUpdate(), aStatusUpdate());
-      const impatient = reconcileOptions(
-        openStore(database.url, { lockTimeoutMs: 50 }).db,
-      );
-      const holder = new pg.Client({ connectionString: database.url });
-      await holder.connect();
-      await holder.query("begin");
-      await holder.query("lock table cards in access exclusive mode");
-
       const errors: unknown[] = [];
-      for (let time = 0; time < options.retry.maxAttempts + 1; time++) {
-        await reconcileEvents(ids, impatient, oneByOne).catch(
-          (error: unknown) => errors.push(error),
-        );
-      }
-      const rows = await Promise.all(ids.map(inboxRow));
-      await holder.query("commit");
-      await holder.end();
-      const afterwards = await reconcileEvents(ids, impatient, oneByOne);
-      await impatient.db.destroy();
+      const rows = await whileCardsAreLocked(async (impatient) => {
+        for (let time = 0; time < options.retry.maxAttempts + 1; time++) {
+          await reconcileEvents(ids, impatient, oneByOne).catch(
+            (error: unknown) => errors.push(error),
+          );
+        }
+        return Promise.all(ids.map(inboxRow));
+      });
+      const afterwards = await reconcileEvents(ids, options, oneByOne);
 
       expect(errors).toHaveLength(options.retry.maxAttempts + 1);
       expect(rows).toEqual(
@@ -323,18 +330,9 @@ describe("reconciling", () => {
     async (_, oneByOne) => {
       const ids = await record(aStatusUpdate(), aStatusUpdate());
       await spoil(ids[0] ?? "", "{}");
-      const impatient = reconcileOptions(
-        openStore(database.url, { lockTimeoutMs: 50 }).db,
+      const outcome = await whileCardsAreLocked((impatient) =>
+        reconcileEvents(ids, impatient, oneByOne),
       );
-      const holder = new pg.Client({ connectionString: database.url });
-      await holder.connect();
-      await holder.query("begin");
-      await holder.query("lock table cards in access exclusive mode");
-
-      const outcome = await reconcileEvents(ids, impatient, oneByOne);
-      await holder.query("commit");
-      await holder.end();
-      await impatient.db.destroy();
 
       expect(outcome.reconciled).toEqual([]);
       expect(outcome.failed.map(({ eventId }) => eventId)).toEqual([ids[0]]);

@@ -110,6 +110,14 @@ function start(
   return started;
 }
 
+/** Where the service of this process listens, once it does. Of several processes it is the first that says so. */
+export async function baseUrlOf(
+  running: TestProcess,
+): Promise<{ readonly baseUrl: string }> {
+  const port = await running.untilOutput(/"port":(\d+).*"msg":"listening"/);
+  return { baseUrl: `http://127.0.0.1:${port}` };
+}
+
 /** Ends what a test has left running, so that a failing one leaves nothing behind. */
 export async function endProcesses(): Promise<void> {
   for (const each of running) {

@@ -122,6 +122,21 @@ function keepText(oid: TypeId, format?: "text" | "binary") {
   return pg.types.getTypeParser(oid, format) as (text: string) => unknown;
 }
 
+/** How many of these events are in each state; `lost`: not in the inbox. */
+export async function statesOf(
+  { rows }: Pick<Reader, "rows">,
+  eventIds: readonly string[],
+): Promise<Record<string, number>> {
+  const counts = await rows(
+    `select coalesce(state, 'lost') as state, count(*)::int as count
+     from unnest($1::text[]) as id left join webhook_events on event_id = id group by 1`,
+    [eventIds],
+  );
+  return Object.fromEntries(
+    counts.map((row) => [String(row["state"]), Number(row["count"])]),
+  );
+}
+
 export async function untilApplied(
   rows: TestService["rows"],
   timeoutMs = 10_000,

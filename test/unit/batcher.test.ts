@@ -1,5 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { createBatcher, OverloadedError } from "../../src/batcher.ts";
+import { settle } from "../support/settle.ts";
 
 class ItemFault extends Error {}
 
@@ -22,11 +23,6 @@ function aBatcher({ maxBatch = 3, maxWaiting = 10 } = {}) {
       }),
   });
   return { ...batcher, flushes, batches: () => flushes.map((f) => f.items) };
-}
-
-/** Lets everything happen that waits for nothing but its turn. */
-async function settle() {
-  await new Promise((resolve) => setImmediate(resolve));
 }
 
 describe("an idle batcher", () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { createLanes } from "../../src/lanes.ts";
+import { settle } from "../support/settle.ts";
 
 interface Work {
   readonly ids: readonly string[];
@@ -32,10 +33,6 @@ function someLanes(fewIds = 0) {
       }),
   });
   return { addJob, works, lookups, worked: () => works.map(({ ids }) => ids) };
-}
-
-async function settle() {
-  await new Promise((resolve) => setImmediate(resolve));
 }
 
 describe("lanes", () => {
@@ -128,15 +125,20 @@ describe("lanes", () => {
     expect(outcome).toBe("Error: lane a failed");
   });
 
-  test("tell a job whose keys could not be looked up", async () => {
+  test("keep together what could not be looked up, and tell what its work met", async () => {
+    const worked: (readonly string[])[] = [];
     const addJob = createLanes({
       lanes: 2,
       maxJobsTogether: 10,
       fewIds: 0,
-      findKeys: () => Promise.reject(new Error("database away")),
-      work: () => Promise.resolve(),
+      findKeys: () => Promise.reject(new Error("lookup failed")),
+      work: (ids) => {
+        worked.push(ids);
+        return Promise.reject(new Error("work failed"));
+      },
     });
 
-    await expect(addJob(["a1"])).rejects.toThrow("database away");
+    await expect(addJob(["a1", "b1"])).rejects.toThrow("work failed");
+    expect(worked).toEqual([["a1", "b1"]]);
   });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { createTurns } from "../../src/take-turns.ts";
+import { settle } from "../support/settle.ts";
 
 /** Pieces of work that last until the test ends them, and what is under way. */
 function somePieces() {
@@ -24,10 +25,6 @@ function somePieces() {
       await settle();
     },
   };
-}
-
-async function settle() {
-  await new Promise((resolve) => setImmediate(resolve));
 }
 
 describe("turns", () => {
