@@ -10,7 +10,7 @@ import {
 } from "./store/authorizations.ts";
 import { findCards, saveCards } from "./store/cards.ts";
 import type { Instant } from "./domain/instant.ts";
-import type { Database, Transaction } from "./store/database.ts";
+import type { Database, TransactionExecutor } from "./store/database.ts";
 import { describeError, isPassingFault } from "./store/errors.ts";
 import type { FailedAttempt, WaitingEvent } from "./store/inbox.ts";
 import {
@@ -20,6 +20,7 @@ import {
   recordFailedAttempt,
 } from "./store/inbox.ts";
 import { lockProjection } from "./store/projection-lock.ts";
+import { inTransaction } from "./store/transaction.ts";
 import type { Turns } from "./take-turns.ts";
 import { decodeKeptEvent } from "./uqpay/decode-event.ts";
 
@@ -191,18 +192,21 @@ async function reconcileTogether(
   { db, checkpoint }: ReconcileOptions,
   countAttempts: boolean,
 ): Promise<readonly Reconciled[]> {
-  const reconciled = await db.transaction().execute(async (trx) => {
+  const reconciled = await inTransaction(db, async (trx) => {
     const waiting = await lockWaitingEvents(trx, eventIds);
     if (waiting.length === 0) return [];
     const ids = waiting.map(({ eventId }) => eventId);
     checkpoint("applying", ids);
     const decoded = waiting.map(decodeWaiting);
-    await applyToProjection(
-      trx,
-      decoded.map(({ event }) => event),
-    );
+    // PostgreSQL marks them while the changes are worked out here.
+    await Promise.all([
+      applyToProjection(
+        trx,
+        decoded.map(({ event }) => event),
+      ),
+      markProcessed(trx, ids, countAttempts),
+    ]);
     checkpoint("applied", ids);
-    await markProcessed(trx, ids, countAttempts);
     return decoded;
   });
   checkpoint("committed", eventIds);
@@ -222,21 +226,25 @@ function decodeWaiting(waiting: WaitingEvent): Reconciled {
   );
 }
 
-/** Applies events to the cards and authorizations that they are about; writes only what they change. */
+/**
+ * Applies events to the cards and authorizations that they are about; writes only what they change. What does not need
+ * another's answer does not wait for it: PostgreSQL takes the locks before it reads, since it is asked in that order.
+ */
 export async function applyToProjection(
-  trx: Transaction,
+  trx: TransactionExecutor,
   events: readonly CardEvent[],
 ): Promise<void> {
   const cardIds = [...new Set(events.map(({ cardId }) => cardId))];
   const transactionIds = [...new Set(events.flatMap(transactionOf))];
-  await lockProjection(trx, cardIds, transactionIds);
-
-  const [cards, authorizations] = await Promise.all([
+  const [, cards, authorizations] = await Promise.all([
+    lockProjection(trx, cardIds, transactionIds),
     findCards(trx, cardIds),
     transactionIds.length === 0 ? [] : findAuthorizations(trx, transactionIds),
   ]);
-  await saveCards(trx, changedCards(cards, events));
-  await saveAuthorizations(trx, changedAuthorizations(authorizations, events));
+  await Promise.all([
+    saveCards(trx, changedCards(cards, events)),
+    saveAuthorizations(trx, changedAuthorizations(authorizations, events)),
+  ]);
 }
 
 function transactionOf(event: CardEvent): string[] {

@@ -4,36 +4,32 @@ import type {
   AuthorizationRegisterFields,
 } from "../domain/authorization.ts";
 import { judgeDecline } from "../domain/mcc-decline.ts";
-import type { AuthorizationsTable, Database, Transaction } from "./database.ts";
+import { compileOnce } from "./compile-once.ts";
+import type {
+  AuthorizationsTable,
+  Database,
+  Executor,
+  Transaction,
+  TransactionExecutor,
+} from "./database.ts";
 import { readRegisters, writeFieldClocks } from "./field-clocks.ts";
 import type { ColumnType } from "./upsert-rows.ts";
-import { columnsOf, upsertRows } from "./upsert-rows.ts";
+import { columnsOf, upsertOf } from "./upsert-rows.ts";
 
 /** The authorizations that are known; call it under `lockProjection` to write them back. */
 export async function findAuthorizations(
-  db: Database | Transaction,
+  executor: Executor,
   transactionIds: readonly string[],
 ): Promise<Authorization[]> {
-  const rows = await db
-    .selectFrom("authorizations")
-    .select(columnsOf(AUTHORIZATION_COLUMNS))
-    .where("transaction_id", "=", sql<string>`any(${transactionIds}::text[])`)
-    .execute();
+  const rows = await find(executor, transactionIds);
   return rows.map(toAuthorization);
 }
 
 export async function saveAuthorizations(
-  trx: Transaction,
+  trx: TransactionExecutor,
   authorizations: readonly Authorization[],
 ): Promise<void> {
-  const rows = authorizations.map(toRow);
-  await upsertRows(
-    trx,
-    "authorizations",
-    "transaction_id",
-    AUTHORIZATION_COLUMNS,
-    rows,
-  );
+  await upsert(trx, authorizations.map(toRow));
 }
 
 const AUTHORIZATION_COLUMNS: Readonly<
@@ -66,6 +62,20 @@ const AUTHORIZATION_COLUMNS: Readonly<
   received_at: "timestamptz",
   field_clocks: "jsonb",
 };
+
+const find = compileOnce((db, transactionIds: readonly string[]) =>
+  db
+    .selectFrom("authorizations")
+    .select(columnsOf(AUTHORIZATION_COLUMNS))
+    .where("transaction_id", "=", sql<string>`any(${transactionIds}::text[])`)
+    .compile(),
+);
+
+const upsert = upsertOf(
+  "authorizations",
+  "transaction_id",
+  AUTHORIZATION_COLUMNS,
+);
 
 /** The row of an authorization: its registers' values, and the judgement of its outcome. */
 export function toRow(authorization: Authorization): AuthorizationsTable {

@@ -7,29 +7,26 @@ import type {
 } from "../domain/card.ts";
 import { controlsUpdatedAt } from "../domain/card.ts";
 import type { JsonObject } from "../domain/json.ts";
-import type { CardsTable, Database, Transaction } from "./database.ts";
+import { compileOnce } from "./compile-once.ts";
+import type { CardsTable, Executor, TransactionExecutor } from "./database.ts";
 import { readRegisters, writeFieldClocks } from "./field-clocks.ts";
 import type { ColumnType } from "./upsert-rows.ts";
-import { columnsOf, upsertRows } from "./upsert-rows.ts";
+import { columnsOf, upsertOf } from "./upsert-rows.ts";
 
 /** The cards that are known; call it under `lockProjection` to write them back. */
 export async function findCards(
-  db: Database | Transaction,
+  executor: Executor,
   cardIds: readonly string[],
 ): Promise<Card[]> {
-  const rows = await db
-    .selectFrom("cards")
-    .select(columnsOf(CARD_COLUMNS))
-    .where("card_id", "=", sql<string>`any(${cardIds}::text[])`)
-    .execute();
+  const rows = await find(executor, cardIds);
   return rows.map(toCard);
 }
 
 export async function saveCards(
-  trx: Transaction,
+  trx: TransactionExecutor,
   cards: readonly Card[],
 ): Promise<void> {
-  await upsertRows(trx, "cards", "card_id", CARD_COLUMNS, cards.map(toRow));
+  await upsert(trx, cards.map(toRow));
 }
 
 const CARD_COLUMNS: Readonly<Record<keyof CardsTable, ColumnType>> = {
@@ -65,6 +62,16 @@ const CARD_COLUMNS: Readonly<Record<keyof CardsTable, ColumnType>> = {
   last_event_at: "timestamptz",
   field_clocks: "jsonb",
 };
+
+const find = compileOnce((db, cardIds: readonly string[]) =>
+  db
+    .selectFrom("cards")
+    .select(columnsOf(CARD_COLUMNS))
+    .where("card_id", "=", sql<string>`any(${cardIds}::text[])`)
+    .compile(),
+);
+
+const upsert = upsertOf("cards", "card_id", CARD_COLUMNS);
 
 /** The row of a card: its registers' values, and what derives from their clocks. */
 export function toRow(card: Card): CardsTable {

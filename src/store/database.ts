@@ -132,8 +132,14 @@ export interface Tables {
 }
 
 export type Database = Kysely<Tables>;
-/** What holds locks takes one of these, so that it cannot be called outside of a transaction. */
 export type Transaction = KyselyTransaction<Tables>;
+/** Runs statements that are compiled already. */
+export type Executor = Pick<Database, "executeQuery">;
+/** What holds locks takes one of these, so that it cannot be called outside of a transaction. */
+export type TransactionExecutor = Pick<
+  Transaction,
+  "executeQuery" | "isTransaction"
+>;
 
 export interface PoolOptions {
   readonly url: string;
@@ -163,6 +169,8 @@ export function createPool(options: PoolOptions): pg.Pool {
     query_timeout: options.queryTimeoutMs,
     keepAlive: true,
     types: { getTypeParser },
+    // For `inTransaction`; whoever waits for each answer does not notice.
+    pipeline: true,
     // Before a time zone had whole minutes its times cannot be written as ISO 8601; in UTC all can. And a process that
     // stands still inside a transaction must not hold its locks against all others.
     // eslint-disable-next-line @typescript-eslint/no-misused-promises -- pg-pool awaits it, its types do not say so
@@ -170,7 +178,8 @@ export function createPool(options: PoolOptions): pg.Pool {
       await client.query(
         `set time zone 'UTC'; set idle_in_transaction_session_timeout = '10s';
          set lock_timeout = ${String(options.lockTimeoutMs ?? 0)};
-         set enable_seqscan = ${options.looksUpOnly === true ? "off" : "on"}`,
+         set enable_seqscan = ${options.looksUpOnly === true ? "off" : "on"};
+         set plan_cache_mode = ${options.looksUpOnly === true ? "force_generic_plan" : "auto"}`,
       );
     },
   });

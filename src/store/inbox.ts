@@ -2,7 +2,14 @@ import { sql } from "kysely";
 import type { Pool } from "pg";
 import type { Instant } from "../domain/instant.ts";
 import { byteaArray, textArray } from "./array-parameter.ts";
-import type { Database, EventState, Transaction } from "./database.ts";
+import { compileOnce } from "./compile-once.ts";
+import type {
+  Database,
+  EventState,
+  Executor,
+  Transaction,
+  TransactionExecutor,
+} from "./database.ts";
 
 /** An event to record. */
 export interface InboxEntry {
@@ -128,17 +135,10 @@ const isWaiting = [sql<string>`state || ''`, "=", "received"] as const;
 
 /** Of these events those that still wait, locked in the order of their ids. */
 export async function lockWaitingEvents(
-  trx: Transaction,
+  trx: TransactionExecutor,
   eventIds: readonly string[],
 ): Promise<WaitingEvent[]> {
-  const rows = await trx
-    .selectFrom("webhook_events")
-    .select(["event_id", "body", "signed_at", "received_at"])
-    .where("event_id", "=", sql<string>`any(${eventIds}::text[])`)
-    .where(...isWaiting)
-    .orderBy("event_id")
-    .forUpdate()
-    .execute();
+  const rows = await lockWaiting(trx, eventIds);
   return rows.map((row) => ({
     eventId: row.event_id,
     body: row.body ?? "null",
@@ -147,40 +147,60 @@ export async function lockWaitingEvents(
   }));
 }
 
+const lockWaiting = compileOnce((db, eventIds: readonly string[]) =>
+  db
+    .selectFrom("webhook_events")
+    .select(["event_id", "body", "signed_at", "received_at"])
+    .where("event_id", "=", sql<string>`any(${eventIds}::text[])`)
+    .where(...isWaiting)
+    .orderBy("event_id")
+    .forUpdate()
+    .compile(),
+);
+
 /**
  * The cards that these events are about, of those that still wait. It locks nothing: only who holds an event's lock
  * knows that it waits.
  */
 export async function findWaitingCards(
-  db: Database,
+  executor: Executor,
   eventIds: readonly string[],
 ): Promise<ReadonlyMap<string, string>> {
-  const rows = await db
+  const rows = await findWaiting(executor, eventIds);
+  return new Map(rows.map((row) => [row.event_id, row.card_id ?? ""]));
+}
+
+const findWaiting = compileOnce((db, eventIds: readonly string[]) =>
+  db
     .selectFrom("webhook_events")
     .select(["event_id", "card_id"])
     .where("event_id", "=", sql<string>`any(${eventIds}::text[])`)
     .where(...isWaiting)
-    .execute();
-  return new Map(rows.map((row) => [row.event_id, row.card_id ?? ""]));
-}
+    .compile(),
+);
 
 /** @param countAttempts false where `beginAttempt` has counted them before */
 export async function markProcessed(
-  trx: Transaction,
+  trx: TransactionExecutor,
   eventIds: readonly string[],
   countAttempts: boolean,
 ): Promise<void> {
-  await trx
-    .updateTable("webhook_events")
-    .set((eb) => ({
-      state: "processed",
-      processed_at: sql<Instant>`clock_timestamp()`,
-      attempts: eb("attempts", "+", countAttempts ? 1 : 0),
-      last_error: null,
-    }))
-    .where("event_id", "=", sql<string>`any(${eventIds}::text[])`)
-    .execute();
+  await setProcessed(trx, eventIds, countAttempts ? 1 : 0);
 }
+
+const setProcessed = compileOnce(
+  (db, eventIds: readonly string[], attempts: number) =>
+    db
+      .updateTable("webhook_events")
+      .set((eb) => ({
+        state: "processed",
+        processed_at: sql<Instant>`clock_timestamp()`,
+        attempts: eb("attempts", "+", attempts),
+        last_error: null,
+      }))
+      .where("event_id", "=", sql<string>`any(${eventIds}::text[])`)
+      .compile(),
+);
 
 /**
  * Counts an attempt before it is made and commits that, so that an event which kills the process is counted

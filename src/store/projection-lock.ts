@@ -1,5 +1,6 @@
 import { sql } from "kysely";
-import type { Transaction } from "./database.ts";
+import { compileOnce } from "./compile-once.ts";
+import type { TransactionExecutor } from "./database.ts";
 
 /**
  * Holds these cards and transactions for one writer until the transaction ends, whether their rows exist yet
@@ -7,7 +8,7 @@ import type { Transaction } from "./database.ts";
  * Sorted by key in one statement, so that two writers never wait for each other in a circle.
  */
 export async function lockProjection(
-  trx: Transaction,
+  trx: TransactionExecutor,
   cardIds: readonly string[],
   transactionIds: readonly string[],
 ): Promise<void> {
@@ -15,8 +16,12 @@ export async function lockProjection(
     ...cardIds.map((id) => `card ${id}`),
     ...transactionIds.map((id) => `transaction ${id}`),
   ];
-  await sql`
+  await lock(trx, names);
+}
+
+const lock = compileOnce((db, names: readonly string[]) =>
+  sql`
     select pg_advisory_xact_lock(key)
     from (select distinct hashtextextended(name, 0) as key from unnest(${names}::text[]) as name order by key) keys
-  `.execute(trx);
-}
+  `.compile(db),
+);

@@ -96,13 +96,13 @@ export const mutants = [
     edits: [
       {
         file: "src/reconcile-events.ts",
-        from: "    await markProcessed(trx, ids, countAttempts);\n",
+        from: "      markProcessed(trx, ids, countAttempts),\n",
         to: "",
       },
       {
         file: "src/reconcile-events.ts",
         from: '  checkpoint("committed", eventIds);',
-        to: '  await db.transaction().execute((trx) =>\n    markProcessed(trx, reconciled.map(({ event }) => event.eventId), countAttempts),\n  );\n  checkpoint("committed", eventIds);',
+        to: '  await inTransaction(db, (trx) =>\n    markProcessed(trx, reconciled.map(({ event }) => event.eventId), countAttempts),\n  );\n  checkpoint("committed", eventIds);',
       },
     ],
     tests: [e2e("security.test.ts", "both are one transaction")],
@@ -419,5 +419,38 @@ export const mutants = [
       },
     ],
     tests: [unit("limit-in-flight.test.ts")],
+  },
+  {
+    name: "a transaction goes on after its rollback",
+    edits: [
+      {
+        file: "src/store/transaction.ts",
+        from: "if (!isOpen) throw",
+        to: 'if (!isOpen && query.sql === "") throw',
+      },
+    ],
+    tests: [integration("transaction.test.ts", "refuses what still comes")],
+  },
+  {
+    name: "a transaction tells what its rejection says",
+    edits: [
+      {
+        file: "src/store/transaction.ts",
+        from: "throw failures[0] ?? error;",
+        to: "throw error;",
+      },
+    ],
+    tests: [integration("transaction.test.ts", "tells of that one")],
+  },
+  {
+    name: "cards are read before their locks are taken",
+    edits: [
+      {
+        file: "src/reconcile-events.ts",
+        from: "    lockProjection(trx, cardIds, transactionIds),\n    findCards(trx, cardIds),\n    transactionIds.length === 0 ? [] : findAuthorizations(trx, transactionIds),\n",
+        to: "    Promise.resolve().then(() => lockProjection(trx, cardIds, transactionIds)),\n    findCards(trx, cardIds),\n    transactionIds.length === 0 ? [] : findAuthorizations(trx, transactionIds),\n",
+      },
+    ],
+    tests: [integration("convergence.test.ts")],
   },
 ];

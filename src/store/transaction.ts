@@ -1,0 +1,52 @@
+import { CompiledQuery } from "kysely";
+import type { Database, TransactionExecutor } from "./database.ts";
+
+const BEGIN = CompiledQuery.raw("begin");
+const COMMIT = CompiledQuery.raw("commit");
+const ROLLBACK = CompiledQuery.raw("rollback");
+
+/**
+ * A transaction whose statements do not wait for each other's answers: those that are begun in one turn go to
+ * PostgreSQL together, which works on them in that order. Kysely's own sends each after the answer to the one before. On
+ * a pool that does not pipeline it is like Kysely's.
+ *
+ * @throws what `work` threw, after the rollback
+ */
+export function inTransaction<Result>(
+  db: Database,
+  work: (trx: TransactionExecutor) => Promise<Result>,
+): Promise<Result> {
+  return db.getExecutor().provideConnection(async (connection) => {
+    let isOpen = true;
+    const failures: unknown[] = [];
+    const begun = connection.executeQuery(BEGIN);
+    const trx: TransactionExecutor = {
+      isTransaction: true,
+      executeQuery: async <Row>(query: CompiledQuery<Row>) => {
+        // Work that goes on beside what failed must not write behind the rollback: that would be committed at once.
+        if (!isOpen) throw new Error("the transaction has ended");
+        const answer = connection.executeQuery<Row>(query);
+        try {
+          // Nor must it go on where no transaction has begun.
+          return (await Promise.all([answer, begun]))[0];
+        } catch (error) {
+          failures.push(error);
+          throw error;
+        }
+      },
+    };
+    try {
+      const [result] = await Promise.all([work(trx), begun]);
+      isOpen = false;
+      // Alone: behind the others it would also come when one of them could not be sent.
+      await connection.executeQuery(COMMIT);
+      return result;
+    } catch (error) {
+      isOpen = false;
+      // Where that fails, too, the connection is gone, and the transaction with it.
+      await connection.executeQuery(ROLLBACK).catch(() => undefined);
+      // Those behind the first only say that the transaction is aborted, and `work` may have heard of them before.
+      throw failures[0] ?? error;
+    }
+  });
+}
