@@ -20,7 +20,7 @@ const TICK_MS = 1;
 /** After the last request, before what is unanswered counts as failed. */
 const PATIENCE_MS = 10_000;
 
-/** @typedef {{ socket: import("node:net").Socket, text: string, dueAt: number }} Connection */
+/** @typedef {{ socket: import("node:net").Socket, text: string, dueAt: number | undefined }} Connection dueAt: of the request under way */
 
 /** @type {Connection[]} */
 const idle = [];
@@ -86,13 +86,17 @@ async function open() {
   const socket = connect(port, "127.0.0.1");
   await once(socket, "connect");
   socket.setNoDelay(true);
-  const connection = { socket, text: "", dueAt: 0 };
+  /** @type {Connection} */
+  const connection = { socket, text: "", dueAt: undefined };
   socket.on("data", (chunk) => {
+    // Not asked for: a server gives up a connection on which nothing comes (408) and closes it.
+    if (connection.dueAt === undefined) return;
     connection.text += chunk.latin1Slice();
     if (!isComplete(connection.text)) return;
     latencies.push(performance.now() - connection.dueAt);
     if (connection.text.slice(9, 12) !== "200") refused++;
     connection.text = "";
+    connection.dueAt = undefined;
     idle.push(connection);
   });
   socket.on("error", () => undefined);
