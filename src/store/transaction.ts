@@ -1,14 +1,18 @@
 import { CompiledQuery } from "kysely";
 import type { Database, TransactionExecutor } from "./database.ts";
 
-const BEGIN = CompiledQuery.raw("begin");
+/**
+ * The commit does not wait for the disk. A crash of PostgreSQL may take the last fraction of a second of these
+ * transactions, each as a whole: the inbox then says that its events wait, and they are applied again.
+ */
+const BEGIN = CompiledQuery.raw("begin; set local synchronous_commit = off");
 const COMMIT = CompiledQuery.raw("commit");
 const ROLLBACK = CompiledQuery.raw("rollback");
 
 /**
- * A transaction whose statements do not wait for each other's answers: those that are begun in one turn go to
- * PostgreSQL together, which works on them in that order. Kysely's own sends each after the answer to the one before. On
- * a pool that does not pipeline it is like Kysely's.
+ * A transaction for work that is found again when it is lost. Its statements do not wait for each other's answers: those
+ * that are begun in one turn go to PostgreSQL together, which works on them in that order. Kysely's own sends each after
+ * the answer to the one before, as this does on a pool that does not pipeline.
  *
  * @throws what `work` threw, after the rollback
  */
