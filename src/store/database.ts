@@ -150,7 +150,8 @@ export interface PoolOptions {
   readonly lockTimeoutMs?: number;
   /**
    * For statements that look up few rows: never to read a whole table instead. A prepared statement keeps its plan, and
-   * one that was made while the table was small would read all of it when it has grown.
+   * one that was made while the table was small would read all of it when it has grown. The plan is made once, without
+   * a look at parameters, so a partial index is found only by a state that the text names.
    */
   readonly looksUpOnly?: boolean;
   /** Shown in `pg_stat_activity`. */

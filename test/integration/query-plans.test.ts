@@ -11,6 +11,7 @@ import {
 import {
   findOldestWaitingSeconds,
   findStoredDigests,
+  findWaitingCards,
   recordEvents,
   takeStalledEvents,
 } from "../../src/store/inbox.ts";
@@ -47,9 +48,19 @@ beforeAll(async () => {
   database = await createTestDatabase();
   reader = openReader(database.url);
   await fill(reader, SIZE);
-  watch = watchPlans(database.url);
-  db = createDatabase(watch.pool);
+  openWatch(false);
 }, FILL_LIMIT_MS);
+
+/** @param looksUpOnly as a worker's session does */
+function openWatch(looksUpOnly: boolean): void {
+  watch = watchPlans(database.url, { looksUpOnly });
+  db = createDatabase(watch.pool);
+}
+
+async function reopenWatch(looksUpOnly: boolean): Promise<void> {
+  await db.destroy();
+  openWatch(looksUpOnly);
+}
 
 afterAll(async () => {
   await db.destroy();
@@ -88,85 +99,130 @@ function expectLookUps(
   expect(accesses.filter(({ rowsRead }) => rowsRead > mostRows)).toEqual([]);
 }
 
-describe(`with ${String(SIZE.events)} events and ${String(SIZE.cards)} cards, the path of a webhook reads only its own rows`, () => {
-  test("recording a batch, half of it known", async () => {
-    const events = someEvents(BATCH);
-    await record(events.slice(BATCH / 2));
-
-    const accesses = await watch.accessesOf(() => record(events));
-
-    expectLookUps(accesses, BATCH);
-    await reconcile(events);
-  });
-
-  test.each([
-    ["together", false],
-    ["one by one", true],
-  ])("reconciling a batch, %s", async (_, oneByOne) => {
-    const events = someEvents(BATCH);
-    await record(events);
-
-    const accesses = await watch.accessesOf(() => reconcile(events, oneByOne));
-
-    expectLookUps(accesses, BATCH);
-  });
-
-  test("reconciling a batch while a hundred times as many wait, of which the statistics know nothing", async () => {
-    const events = someEvents(BATCH);
-    await record(events);
-    await reader.rows(
-      `insert into webhook_events (event_id, event_type, body_sha256, signed_at, state, hinted_at)
-       select 'backlog-' || n, 't', '', now(), 'received', now() + interval '1 hour' from generate_series(1, $1::int) n`,
-      [100 * BATCH],
-    );
-
-    const accesses = await watch.accessesOf(() => reconcile(events));
-    await reader.rows("analyze webhook_events");
-    const more = someEvents(BATCH);
-    await record(more);
-    const accessesLater = await watch.accessesOf(() => reconcile(more));
+/** A hundred times as many wait as a batch has. */
+async function withBacklog<Result>(
+  hintedAt: "now() + interval '1 hour'" | "now() - interval '1 hour'",
+  work: () => Promise<Result>,
+): Promise<Result> {
+  await reader.rows(
+    `insert into webhook_events (event_id, event_type, body_sha256, signed_at, state, hinted_at)
+     select 'backlog-' || n, 't', '', now(), 'received', ${hintedAt} from generate_series(1, $1::int) n`,
+    [100 * BATCH],
+  );
+  try {
+    return await work();
+  } finally {
     await reader.rows(
       "delete from webhook_events where event_id like 'backlog-%'",
     );
     await reader.rows("vacuum analyze webhook_events");
+  }
+}
 
-    expectLookUps(accesses, BATCH);
-    expectLookUps(accessesLater, BATCH);
-  });
+describe.each([
+  ["as PostgreSQL plans by itself", false],
+  ["as a worker's session has it plan", true],
+])(
+  `with ${String(SIZE.events)} events and ${String(SIZE.cards)} cards, the path of a webhook reads only its own rows, %s`,
+  (_, looksUpOnly) => {
+    beforeAll(() => reopenWatch(looksUpOnly));
 
-  test("a stale or conflicting delivery", async () => {
-    const accesses = await watch.accessesOf(async () => {
-      await findStoredDigests(watch.pool, ["event-7"]);
-      await quarantine(db, [
-        {
-          reason: "stale_timestamp",
-          eventId: "event-7",
-          eventType: "t",
-          issues: undefined,
-          body: Buffer.from("{}"),
-          bodySha256: sha256(aStatusUpdate()),
-          signedAt: undefined,
-        },
-      ]);
+    test("recording a batch, half of it known", async () => {
+      const events = someEvents(BATCH);
+      await record(events.slice(BATCH / 2));
+
+      const accesses = await watch.accessesOf(() => record(events));
+
+      expectLookUps(accesses, BATCH);
+      await reconcile(events);
     });
 
-    expectLookUps(accesses, BATCH);
-  });
+    test.each([
+      ["together", false],
+      ["one by one", true],
+    ])("reconciling a batch, %s", async (_, oneByOne) => {
+      const events = someEvents(BATCH);
+      await record(events);
 
-  test("the sweep for stalled events", async () => {
-    const events = someEvents(BATCH);
-    await record(events);
+      const accesses = await watch.accessesOf(() =>
+        reconcile(events, oneByOne),
+      );
 
-    const accesses = await watch.accessesOf(() =>
-      takeStalledEvents(db, -1_000, undefined, BATCH),
-    );
+      expectLookUps(accesses, BATCH);
+    });
 
-    expectLookUps(accesses, BATCH);
-    await reconcile(events);
-  });
-});
+    test("reconciling a batch while a hundred times as many wait, of which the statistics know nothing", async () => {
+      const events = someEvents(BATCH);
+      await record(events);
+      await withBacklog("now() + interval '1 hour'", async () => {
+        const accesses = await watch.accessesOf(() => reconcile(events));
+        await reader.rows("analyze webhook_events");
+        const more = someEvents(BATCH);
+        await record(more);
+        const accessesLater = await watch.accessesOf(() => reconcile(more));
+
+        expectLookUps(accesses, BATCH);
+        expectLookUps(accessesLater, BATCH);
+      });
+    });
+
+    test("a stale or conflicting delivery", async () => {
+      const accesses = await watch.accessesOf(async () => {
+        await findStoredDigests(watch.pool, ["event-7"]);
+        await quarantine(db, [
+          {
+            reason: "stale_timestamp",
+            eventId: "event-7",
+            eventType: "t",
+            issues: undefined,
+            body: Buffer.from("{}"),
+            bodySha256: sha256(aStatusUpdate()),
+            signedAt: undefined,
+          },
+        ]);
+      });
+
+      expectLookUps(accesses, BATCH);
+    });
+
+    test("the sweep for stalled events", async () => {
+      await withBacklog("now() - interval '1 hour'", async () => {
+        const accesses = await watch.accessesOf(() =>
+          takeStalledEvents(db, 1_000, undefined, BATCH),
+        );
+
+        expectLookUps(accesses, BATCH);
+      });
+    });
+
+    test("telling which cards a batch is about", async () => {
+      const events = someEvents(BATCH);
+      await record(events);
+
+      const accesses = await watch.accessesOf(() =>
+        findWaitingCards(
+          db,
+          events.map(({ event_id }) => event_id),
+        ),
+      );
+
+      expectLookUps(accesses, BATCH);
+      await reconcile(events);
+    });
+
+    test("one step of retention", async () => {
+      const accesses = await watch.accessesOf(() =>
+        dropOldBodies(db, new Date(Date.now() - 3_600_000), BATCH),
+      );
+
+      expectLookUps(accesses, PAGE);
+    });
+  },
+);
 
 describe("what an operator asks reads no more than it shows", () => {
+  beforeAll(() => reopenWatch(false));
+
   test.each<[string, () => Promise<unknown>]>([
     ["the age of the oldest waiting event", () => findOldestWaitingSeconds(db)],
     ["the size of the quarantine", () => countOpenQuarantine(db)],
@@ -177,10 +233,6 @@ describe("what an operator asks reads no more than it shows", () => {
     ],
     ["failed events", () => listEvents(db, { state: "failed" }, BATCH)],
     ["open quarantine entries", () => listQuarantine(db, {}, BATCH)],
-    [
-      "one step of retention",
-      () => dropOldBodies(db, new Date(Date.now() - 3_600_000), BATCH),
-    ],
   ])("%s", async (_, ask) => {
     expectLookUps(await watch.accessesOf(ask), PAGE);
   });

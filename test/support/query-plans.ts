@@ -1,5 +1,6 @@
 import type pg from "pg";
 import { createPool } from "../../src/store/database.ts";
+import type { PoolOptions } from "../../src/store/database.ts";
 
 /** What a node of a plan did with a table. */
 export interface TableAccess {
@@ -20,7 +21,10 @@ export interface PlanWatch {
 }
 
 /** A pool whose every statement tells its real plan: PostgreSQL's own auto_explain, which sends it as a notice. */
-export function watchPlans(databaseUrl: string): PlanWatch {
+export function watchPlans(
+  databaseUrl: string,
+  more: Pick<PoolOptions, "looksUpOnly"> = {},
+): PlanWatch {
   const url = new URL(databaseUrl);
   url.searchParams.set(
     "options",
@@ -41,6 +45,7 @@ export function watchPlans(databaseUrl: string): PlanWatch {
     queryTimeoutMs: 60_000,
     applicationName: "query-plans.test",
     onError: () => undefined,
+    ...more,
   });
   let plans: PlanNode[] = [];
   pool.on("connect", (client) => {
