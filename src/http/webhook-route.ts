@@ -3,6 +3,7 @@ import { Router } from "express";
 import type { Metrics } from "../metrics.ts";
 import type { Receipt, WebhookReceiver } from "../receive-webhook.ts";
 import { allowAddresses } from "./allow-addresses.ts";
+import { createEndOfTurn } from "./end-of-turn.ts";
 import { answerError, answerUnavailable } from "./error-answer.ts";
 import { IN_FLIGHT_LIMITS, limitInFlight } from "./limit-in-flight.ts";
 import { readRawBody } from "./read-raw-body.ts";
@@ -44,6 +45,7 @@ function receiveDelivery({
   receive,
   onUnavailable,
 }: WebhookRouteOptions): RequestHandler {
+  const endOfTurn = createEndOfTurn();
   return async (request, response) => {
     try {
       const receipt = await receive({
@@ -51,6 +53,7 @@ function receiveDelivery({
         signature: readOnce(request, "x-wk-signature"),
         timestamp: readOnce(request, "x-wk-timestamp"),
       });
+      if (isForged(receipt)) await endOfTurn();
       answer(response, receipt);
     } catch (error) {
       onUnavailable(error);
@@ -58,6 +61,11 @@ function receiveDelivery({
       answerUnavailable(response);
     }
   };
+}
+
+/** Whoever cannot sign costs us nothing but the answer, and may send any number. */
+function isForged({ kind }: Receipt): boolean {
+  return kind === "missing-signature" || kind === "invalid-signature";
 }
 
 /** Node joins a header that came twice with a comma, which is in neither of these two when they are right. */
