@@ -5,6 +5,7 @@ import {
   type PostgresQueueBackend,
   withBackend,
 } from "bullmq";
+import pg from "pg";
 import {
   type HintData,
   type HintJob,
@@ -118,7 +119,15 @@ function poolConfig(
   };
 }
 
-/** BullMQ's backend, with three corrections so that it survives a lost server. */
+/** Has a listener for errors from its beginning. */
+class ListeningClient extends pg.Client {
+  constructor(config: pg.ClientConfig) {
+    super(config);
+    this.on("error", () => undefined);
+  }
+}
+
+/** BullMQ's backend, with four corrections so that it survives a lost server. */
 const createRobustBackend: typeof createPostgresBackend = (
   name,
   options,
@@ -132,7 +141,14 @@ const createRobustBackend: typeof createPostgresBackend = (
     client.on("error", () => undefined);
   });
 
-  // 2. BullMQ remembers a failed first connection and rejects all later calls
+  // 2. The client that waits for notifications gets its listener only
+  //    after its connection stands. A server that ends it in the same breath
+  //    would end the process (`getListenClient` in postgres-connection.js).
+  Object.defineProperty(backend.connection, "pgModule", {
+    value: { ...pg, Client: ListeningClient },
+  });
+
+  // 3. BullMQ remembers a failed first connection and rejects all later calls
   //    with it (`readyPromise`, in the connection and in the backend); finishing
   //    a job is one of them. This forgets it.
   let ready: Promise<void> | undefined;
@@ -151,7 +167,7 @@ const createRobustBackend: typeof createPostgresBackend = (
   };
   backend.waitUntilReady = () => backend.connection.waitUntilReady();
 
-  // 3. After a lost connection the worker would wait up to an hour for a
+  // 4. After a lost connection the worker would wait up to an hour for a
   //    notification, and jobs that came meanwhile have already had theirs.
   Object.defineProperty(backend, "maximumBlockTimeout", {
     value: WORKER_OPTIONS.drainDelay,
