@@ -63,7 +63,7 @@ function receiveDelivery({
   };
 }
 
-/** Whoever cannot sign costs us nothing but the answer, and may send any number. */
+/** Answered without the database, and whoever cannot sign may send any number. */
 function isForged({ kind }: Receipt): boolean {
   return kind === "missing-signature" || kind === "invalid-signature";
 }

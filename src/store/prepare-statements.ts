@@ -4,8 +4,8 @@ import type pg from "pg";
 
 /**
  * Has each statement with parameters prepared, once on each connection: reading and planning them took PostgreSQL two
- * fifths of a small transaction's time. Their texts come from the code alone, so they are few. What `select *` gives is fixed
- * with it, and such a statement fails when a later release adds a column: name the columns.
+ * fifths of a small transaction's time. Their texts come from the code alone, so they are few. What `select *` gives is
+ * fixed with it, and such a statement fails when a later release adds a column: name the columns.
  */
 export function prepareStatements(pool: pg.Pool): PostgresPool {
   const names = new Map<string, string>();

@@ -12,9 +12,10 @@ const ROLLBACK = CompiledQuery.raw("rollback");
 /**
  * A transaction for work that is found again when it is lost. Its statements do not wait for each other's answers: those
  * that are begun in one turn go to PostgreSQL together, which works on them in that order. Kysely's own sends each after
- * the answer to the one before, as this does on a pool that does not pipeline.
+ * the answer to the one before.
  *
- * @throws what `work` threw, after the rollback
+ * @param db on a pool of `createPool`, which pipelines
+ * @throws what the first statement that failed threw, also where `work` went on without it; else what `work` threw
  */
 export function inTransaction<Result>(
   db: Database,
@@ -22,7 +23,8 @@ export function inTransaction<Result>(
 ): Promise<Result> {
   return db.getExecutor().provideConnection(async (connection) => {
     let isOpen = true;
-    const failures: unknown[] = [];
+    // Those behind the first only say that the transaction is aborted, and `work` may hear of them before.
+    let failure: Error | undefined;
     const begun = connection.executeQuery(BEGIN);
     const trx: TransactionExecutor = {
       isTransaction: true,
@@ -34,7 +36,7 @@ export function inTransaction<Result>(
           // Nor must it go on where no transaction has begun.
           return (await Promise.all([answer, begun]))[0];
         } catch (error) {
-          failures.push(error);
+          failure ??= error as Error;
           throw error;
         }
       },
@@ -42,6 +44,8 @@ export function inTransaction<Result>(
     try {
       const [result] = await Promise.all([work(trx), begun]);
       isOpen = false;
+      // PostgreSQL would answer the commit of an aborted transaction with a rollback, and not with an error.
+      if (failure !== undefined) throw failure;
       // Alone: behind the others it would also come when one of them could not be sent.
       await connection.executeQuery(COMMIT);
       return result;
@@ -49,8 +53,7 @@ export function inTransaction<Result>(
       isOpen = false;
       // Where that fails, too, the connection is gone, and the transaction with it.
       await connection.executeQuery(ROLLBACK).catch(() => undefined);
-      // Those behind the first only say that the transaction is aborted, and `work` may have heard of them before.
-      throw failures[0] ?? error;
+      throw failure ?? error;
     }
   });
 }

@@ -357,6 +357,43 @@ describe("the queue on PostgreSQL, when things go wrong", () => {
   });
 });
 
+describe("a worker on PostgreSQL that waits for notifications", () => {
+  test("lives on when the server ends its new connections as soon as they stand", async () => {
+    const backend = await openPostgres();
+    toClose.unshift(() => backend.close());
+    const url = new URL(backend.connection.url);
+    const target = { host: url.hostname, port: Number(url.port) };
+    let isAbrupt = false;
+    let ended = 0;
+    url.host = `127.0.0.1:${String(await findFreePort())}`;
+    await startProxy(Number(url.port), target, () => {
+      if (isAbrupt) ended++;
+      return isAbrupt;
+    });
+    const jobs = collectJobs({ kind: "postgres", url: url.href });
+    const queue = openQueue(backend.connection);
+    await queue.enqueue({ eventIds: ["before"], name: "t" });
+    await eventually(async () => {
+      expect(await backend.countJobs()).toBe(0);
+    });
+
+    isAbrupt = true;
+    await eventually(async () => {
+      await backend.cutConnections("query like '%LISTEN%'");
+      expect(ended).toBeGreaterThan(2);
+    });
+    isAbrupt = false;
+    await queue.enqueue({ eventIds: ["after"], name: "t" });
+
+    await eventually(() => {
+      expect(jobs.map(({ eventIds }) => eventIds)).toEqual([
+        ["before"],
+        ["after"],
+      ]);
+    });
+  });
+});
+
 describeOwnRedis("the queue on Redis, when things go wrong", () => {
   async function startServer(
     args: readonly string[] = [],
@@ -590,7 +627,8 @@ interface Backend {
 
 interface PostgresBackend extends Backend {
   readonly connection: Extract<QueueConnection, { kind: "postgres" }>;
-  cutConnections(): Promise<void>;
+  /** @param which of them: a condition on `pg_stat_activity` */
+  cutConnections(which?: string): Promise<void>;
 }
 
 async function openPostgres(): Promise<PostgresBackend> {
@@ -624,10 +662,10 @@ async function openPostgres(): Promise<PostgresBackend> {
       );
       return JSON.stringify(rows);
     },
-    cutConnections: async () => {
+    cutConnections: async (which = "true") => {
       await database.query(
         `select pg_terminate_backend(pid) from pg_stat_activity
-          where datname = current_database() and pid <> pg_backend_pid()`,
+          where datname = current_database() and pid <> pg_backend_pid() and ${which}`,
       );
     },
     close: database.drop,
@@ -698,10 +736,22 @@ function openSharedRedis(): Promise<Backend> {
   });
 }
 
-/** A server that is reached through this can be unreachable at first. */
+/** ReadyForQuery, idle, and a fatal error: https://www.postgresql.org/docs/current/protocol-message-formats.html */
+const READY = Buffer.from("Z\0\0\0\x05I");
+const FATAL_FIELDS = "SFATAL\0VFATAL\0C57P01\0Mthe server ends\0\0";
+const FATAL = Buffer.from(
+  `E\0\0\0${String.fromCharCode(4 + FATAL_FIELDS.length)}${FATAL_FIELDS}`,
+);
+
+/**
+ * A server that is reached through this can be unreachable at first.
+ *
+ * @param endsAtOnce asked when a connection to PostgreSQL stands, whether it ends it in the same packet
+ */
 async function startProxy(
   port: number,
   target: { readonly host: string; readonly port: number },
+  endsAtOnce: () => boolean = () => false,
 ): Promise<void> {
   const proxy = createServer((socket) => {
     const upstream = connect(target.port, target.host);
@@ -712,7 +762,14 @@ async function startProxy(
         upstream.destroy();
       });
     }
-    socket.pipe(upstream).pipe(socket);
+    let stands = false;
+    socket.pipe(upstream);
+    upstream.on("data", (chunk) => {
+      const isFirst = !stands && chunk.subarray(-READY.length).equals(READY);
+      stands ||= isFirst;
+      if (isFirst && endsAtOnce()) socket.end(Buffer.concat([chunk, FATAL]));
+      else socket.write(chunk);
+    });
   });
   await new Promise<void>((resolvePromise) => {
     proxy.listen(port, "127.0.0.1", resolvePromise);

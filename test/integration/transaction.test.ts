@@ -121,6 +121,19 @@ describe("a transaction", () => {
     expect(await notes()).toEqual(before);
   });
 
+  test("is not told as done where its work goes on without a statement that failed", async () => {
+    const before = await notes();
+
+    const failing = inTransaction(store.db, async (trx) => {
+      await note(trx, "in spite of it");
+      await run(trx, "select 1 / $1::int", 0).catch(() => undefined);
+      return "done";
+    });
+
+    await expect(failing).rejects.toMatchObject({ code: "22012" });
+    expect(await notes()).toEqual(before);
+  });
+
   test("is rolled back when a statement cannot be sent, though others were", async () => {
     const before = await notes();
     const circular: Record<string, unknown> = {};
@@ -153,7 +166,10 @@ describe("a transaction", () => {
 
   test("does nothing behind the first answer where it could not begin", async () => {
     const before = await notes();
-    const client = new pg.Client({ connectionString: database.url });
+    const client = new pg.Client({
+      connectionString: database.url,
+      pipeline: true,
+    });
     await client.connect();
     const withoutBegin = new Kysely<Tables>({
       dialect: new PostgresDialect({

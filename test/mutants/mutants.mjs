@@ -436,7 +436,7 @@ export const mutants = [
     edits: [
       {
         file: "src/store/transaction.ts",
-        from: "throw failures[0] ?? error;",
+        from: "throw failure ?? error;",
         to: "throw error;",
       },
     ],
@@ -452,5 +452,18 @@ export const mutants = [
       },
     ],
     tests: [integration("convergence.test.ts")],
+  },
+  {
+    name: "the connection that waits for notifications has no listener at first",
+    edits: [
+      {
+        file: "src/queue/postgres-backend.ts",
+        from: '    this.on("error", () => undefined);\n',
+        to: "",
+      },
+    ],
+    tests: [
+      integration("event-queue.test.ts", "lives on when the server ends"),
+    ],
   },
 ];
