@@ -121,6 +121,17 @@ async function createCluster(
   user: ServerUser | undefined,
   durable: boolean,
 ): Promise<void> {
+  removeDrafts(directory);
+  const draft = mkdtempSync(join(directory.path, DRAFT_PREFIX));
+  if (user !== undefined) chownSync(draft, user.uid, user.gid);
+  await runInitdb(directory, draft, binaries, user, durable);
+  renameSync(draft, directory.cluster);
+  // Again: the initdb of a process that was killed may have found its draft gone before it began, and made it anew. It
+  // began before this one, so by now it would find it gone too late for that, and ends.
+  removeDrafts(directory);
+}
+
+function removeDrafts(directory: DataDirectory): void {
   for (const entry of readdirSync(directory.path)) {
     if (entry.startsWith(DRAFT_PREFIX))
       // The initdb of a process that was killed may still be writing there.
@@ -131,10 +142,6 @@ async function createCluster(
         retryDelay: 50,
       });
   }
-  const draft = mkdtempSync(join(directory.path, DRAFT_PREFIX));
-  if (user !== undefined) chownSync(draft, user.uid, user.gid);
-  await runInitdb(directory, draft, binaries, user, durable);
-  renameSync(draft, directory.cluster);
 }
 
 async function runInitdb(

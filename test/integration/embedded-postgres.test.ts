@@ -233,6 +233,27 @@ describe("the embedded PostgreSQL", () => {
     await expectEventually(async () => isInitialising(dataDir), false);
   });
 
+  test("leaves nothing of an initialisation that began again after its process was killed", async () => {
+    const dataDir = newDataDir();
+    const orphan = join(dataDir, "cluster.new-orphan");
+    mkdirSync(orphan, { recursive: true });
+
+    const starting = start({ dataDir });
+    await expectEventually(
+      () =>
+        Promise.resolve(
+          isInitialising(dataDir) &&
+            !existsSync(orphan) &&
+            !existsSync(join(dataDir, "cluster")),
+        ),
+      true,
+    );
+    mkdirSync(orphan); // as initdb does where its directory is missing
+    await starting;
+
+    expect(isInitialising(dataDir)).toBe(false);
+  });
+
   test("quotes the server's log when the server does not start", async () => {
     const begin = Date.now();
     await expect(
