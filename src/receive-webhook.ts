@@ -120,56 +120,82 @@ async function receive(
     signedAt: signedAt ?? receivedAt,
     receivedAt,
   });
-  const kept: Kept = {
-    rawBody,
-    decoded,
-    signedAt,
-    bodySha256: digest(rawBody, decoded.isSensitive, options.rules.secrets),
-  };
+  const kept = keep(rawBody, decoded, signedAt, options.rules.secrets);
 
   if (verification.kind === "stale") return keepStale(kept, options, writers);
   switch (decoded.kind) {
     case "not-json":
-      await writers.quarantine.add(quarantineEntry("invalid_json", kept));
+      await writers.quarantine.add({ reason: "invalid_json", ...kept });
       return { kind: "invalid-json" };
     case "malformed":
-      await writers.quarantine.add(quarantineEntry("invalid_payload", kept));
+      await writers.quarantine.add({ reason: "invalid_payload", ...kept });
       return { kind: "invalid-payload", issues: decoded.issues };
     case "known":
     case "unhandled":
-      return recordDecoded(kept, decoded, signedAt ?? receivedAt, writers);
+      return recordEntry(
+        inboxEntry(decoded, kept, signedAt ?? receivedAt),
+        kept,
+        writers,
+      );
   }
 }
 
-/** An authentic delivery, read as far as it could be. */
-interface Kept {
-  readonly rawBody: Buffer;
-  readonly decoded: Decoded;
-  readonly signedAt: Instant | undefined;
-  readonly bodySha256: Buffer;
+/** What is kept of an authentic delivery, read as far as it could be. */
+type Kept = Omit<QuarantineEntry, "reason">;
+
+function keep(
+  rawBody: Buffer,
+  decoded: Decoded,
+  signedAt: Instant | undefined,
+  secrets: readonly string[],
+): Kept {
+  return {
+    eventId: eventIdOf(decoded),
+    eventType: eventTypeOf(decoded),
+    issues: decoded.kind === "malformed" ? decoded.issues : undefined,
+    body: decoded.isSensitive ? undefined : rawBody,
+    bodySha256: digest(rawBody, decoded.isSensitive, secrets),
+    signedAt,
+  };
 }
 
-async function recordDecoded(
-  kept: Kept,
-  decoded: DecodedEvent & { readonly kind: "known" | "unhandled" },
+/**
+ * Field by field: what waits for the commit must not hold the event that was read. Else each collection of the heap
+ * copies the events of all requests under way.
+ */
+function inboxEntry(
+  { kind, envelope, cardId }: DecodedEvent & { readonly kind: string },
+  { body, bodySha256 }: Kept,
   signedAt: Instant,
+): InboxEntry {
+  return {
+    eventId: envelope.eventId,
+    eventType: envelope.eventType,
+    eventName: envelope.eventName,
+    version: envelope.version,
+    sourceId: envelope.sourceId,
+    cardId,
+    body,
+    bodySha256,
+    signedAt,
+    state: kind === "known" ? "received" : "ignored",
+  };
+}
+
+async function recordEntry(
+  entry: InboxEntry,
+  kept: Kept,
   writers: Writers,
 ): Promise<Receipt> {
-  const { eventId } = decoded.envelope;
-  const isHandled = decoded.kind === "known";
-  const recorded = await writers.inbox.add({
-    ...decoded.envelope,
-    cardId: decoded.cardId,
-    body: decoded.isSensitive ? undefined : kept.rawBody,
-    bodySha256: kept.bodySha256,
-    signedAt,
-    state: isHandled ? "received" : "ignored",
-  });
-  switch (recorded) {
+  const { eventId } = entry;
+  switch (await writers.inbox.add(entry)) {
     case "recorded":
-      return { kind: isHandled ? "accepted" : "ignored", eventId };
+      return {
+        kind: entry.state === "received" ? "accepted" : "ignored",
+        eventId,
+      };
     case "conflict":
-      await writers.quarantine.add(quarantineEntry("event_id_conflict", kept));
+      await writers.quarantine.add({ reason: "event_id_conflict", ...kept });
       return { kind: "duplicate", eventId };
     case "duplicate":
       return { kind: "duplicate", eventId };
@@ -185,11 +211,12 @@ async function keepStale(
   options: ReceiveOptions,
   writers: Writers,
 ): Promise<Receipt> {
-  const eventId = eventIdOf(kept.decoded);
   const stored =
-    eventId === undefined ? undefined : await options.findDigest(eventId);
+    kept.eventId === undefined
+      ? undefined
+      : await options.findDigest(kept.eventId);
   if (stored?.equals(kept.bodySha256) !== true) {
-    await writers.quarantine.add(quarantineEntry("stale_timestamp", kept));
+    await writers.quarantine.add({ reason: "stale_timestamp", ...kept });
   }
   return { kind: "stale-timestamp" };
 }
@@ -206,21 +233,6 @@ async function recordAndTell(
   if (fresh.length > 0)
     onRecorded(fresh.map(({ eventId, eventType }) => ({ eventId, eventType })));
   return results;
-}
-
-function quarantineEntry(
-  reason: QuarantineEntry["reason"],
-  { rawBody, decoded, signedAt, bodySha256 }: Kept,
-): QuarantineEntry {
-  return {
-    reason,
-    eventId: eventIdOf(decoded),
-    eventType: eventTypeOf(decoded),
-    issues: decoded.kind === "malformed" ? decoded.issues : undefined,
-    body: decoded.isSensitive ? undefined : rawBody,
-    bodySha256,
-    signedAt,
-  };
 }
 
 function eventIdOf(decoded: Decoded): string | undefined {

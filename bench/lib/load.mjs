@@ -16,6 +16,7 @@ import { findProgram } from "../../scripts/measuring/redis-server.mjs";
  * @property {number} maxMs
  * @property {number} [lateP99Ms] how late the sender itself was
  * @property {number} [discarded] further answers, which the figures leave out
+ * @property {number} [tries] how many loads it took; 1 when it is not there
  */
 
 /** @typedef {{ port: number, file: string, connections: number, seconds: number }} ClosedLoop */

@@ -24,9 +24,9 @@ import { postgresCpuSeconds, readMachine, stealSince } from "./machine.mjs";
 
 /**
  * @typedef {import("./load.mjs").Load & {
- *   rate: number, cpuUs: number, postgresCpuUs: number, peakMiB: number, steal: number, discarded: number
+ *   rate: number, cpuUs: number, postgresCpuUs: number, peakMiB: number, steal: number, discarded: number, tries: number
  * }} Measured
- *   discarded: answers of tries whose requests ran out; cpuUs: the servers' processor time for each answer, in microseconds
+ *   discarded: answers of tries whose requests ran out; tries: these and the one that counts; cpuUs: the servers' processor time for each answer, in microseconds
  */
 
 /** What a closed loop may answer a second, until this system has shown its rate; too many requests cost only time. */
@@ -42,7 +42,7 @@ let files = 0;
 export async function putUnderLoad(system, options) {
   let discarded = 0;
   for (let tries = 1; ; tries++) {
-    const measured = { ...(await loadOnce(system, options)), discarded };
+    const measured = { ...(await loadOnce(system, options)), discarded, tries };
     expected.set(system, measured.rate * RESERVE);
     if (measured.exhausted === 0) return measured;
     discarded += measured.requests - measured.refused;
@@ -50,7 +50,7 @@ export async function putUnderLoad(system, options) {
   }
 }
 
-/** @param {System} system @param {LoadOptions} options @returns {Promise<Omit<Measured, "discarded">>} */
+/** @param {System} system @param {LoadOptions} options @returns {Promise<Omit<Measured, "discarded" | "tries">>} */
 async function loadOnce(system, options) {
   const { connections, seconds, rate } = options;
   const file = join(

@@ -3,7 +3,7 @@
 /**
  * @param {readonly import("./load.mjs").Load[]} loads everything that was sent
  * @param {number} rows that are in the inbox now and were not before
- * @param {number} inFlight connections: what was under way when a closed loop ended is stored, but was not counted
+ * @param {number} inFlight connections: what was under way when a try ended is stored, but was not counted
  * @returns {string[]} what is wrong
  */
 export function findMissing(loads, rows, inFlight) {
@@ -11,7 +11,7 @@ export function findMissing(loads, rows, inFlight) {
     sumOf(loads, "requests") +
     sumOf(loads, "discarded") -
     sumOf(loads, "refused");
-  const most = answered + inFlight * loads.length;
+  const most = answered + inFlight * triesOf(loads);
   return [
     ...findRefused(loads),
     ...(rows < answered
@@ -21,6 +21,11 @@ export function findMissing(loads, rows, inFlight) {
       ? [`${String(rows)} rows, but ${String(answered)} acknowledged`]
       : []),
   ];
+}
+
+/** Each of them may have left requests under way. @param {readonly import("./load.mjs").Load[]} loads */
+export function triesOf(loads) {
+  return loads.reduce((tries, load) => tries + (load.tries ?? 1), 0);
 }
 
 /** @param {readonly import("./load.mjs").Load[]} loads */

@@ -1,7 +1,7 @@
 // Durable answers: the role `api` alone.
 import { putUnderLoad } from "../lib/put-under-load.mjs";
 import { withSystem } from "../lib/system.mjs";
-import { findMissing, findRefused } from "../lib/verify.mjs";
+import { findMissing, findRefused, triesOf } from "../lib/verify.mjs";
 import { halfRateOf, inProcesses } from "./cell.mjs";
 
 /** @typedef {import("./cell.mjs").Cell} Cell */
@@ -140,7 +140,7 @@ export function duplicateStorm(queue, connections) {
         ...storm,
         problems: [
           ...findRefused(loads),
-          ...findUnexplained(rows, accepted, connections * loads.length),
+          ...findUnexplained(rows, accepted, connections * triesOf(loads)),
         ],
       };
     },

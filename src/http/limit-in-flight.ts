@@ -37,27 +37,25 @@ const SLOW_AFTER_MS = 1_000;
 export function limitInFlight(limits: InFlightLimits): RequestHandler {
   const small = createPlaces(limits.small);
   const large = createPlaces(limits.large);
-  const underWay = new WeakMap<Socket, Set<Request>>();
+  const underWay = new WeakMap<Socket, (() => void)[]>();
 
-  const requestsOn = (socket: Socket): Set<Request> => {
+  /** What ends each request of a connection that is under way. An array: see `createPlaces`. */
+  const endsOn = (socket: Socket): (() => void)[] => {
     const known = underWay.get(socket);
     if (known !== undefined) return known;
-    const requests = new Set<Request>();
-    underWay.set(socket, requests);
+    const ends: (() => void)[] = [];
+    underWay.set(socket, ends);
     // A response that waits behind another one on its connection never hears that this is closed.
     socket.once("close", () => {
-      for (const request of requests) {
-        small.leave(request);
-        large.leave(request);
-      }
+      for (const end of ends.slice()) end();
     });
-    return requests;
+    return ends;
   };
 
   return (request, response, next) => {
     const { socket } = request;
-    const requests = requestsOn(socket);
-    if (requests.size >= MOST_PIPELINED) {
+    const ends = endsOn(socket);
+    if (ends.length >= MOST_PIPELINED) {
       socket.destroy();
       return;
     }
@@ -66,12 +64,16 @@ export function limitInFlight(limits: InFlightLimits): RequestHandler {
       request.headers["content-length"] ?? limits.largeFromBytes,
     );
     const places = declared >= limits.largeFromBytes ? large : small;
-    requests.add(request);
-    response.once("close", () => {
-      requests.delete(request);
-      places.leave(request);
-    });
-    if (places.take(request)) {
+    const place = places.take(request);
+    const end = () => {
+      const index = ends.indexOf(end);
+      if (index < 0) return;
+      ends.splice(index, 1);
+      if (place !== undefined) places.leave(place);
+    };
+    ends.push(end);
+    response.once("close", end);
+    if (place !== undefined) {
       next();
       return;
     }
@@ -81,31 +83,62 @@ export function limitInFlight(limits: InFlightLimits): RequestHandler {
   };
 }
 
+/** A request that holds a place, between those that came before and after it. */
+interface Place {
+  readonly request: Request;
+  readonly sinceMs: number;
+  earlier: Place | undefined;
+  later: Place | undefined;
+}
+
+/**
+ * The requests that hold a place, in the order of their arrival. Not a `Map`: one that lives long and is written with
+ * each request keeps what was deleted from it alive until the next full collection, which took 15 us of a request and
+ * 40 MiB.
+ */
 function createPlaces(limit: number) {
-  /** Since when, in order of arrival. */
-  const taken = new Map<Request, number>();
-  const findSlowest = (nowMs: number): Request | undefined => {
-    for (const [request, sinceMs] of taken) {
-      if (nowMs - sinceMs < SLOW_AFTER_MS) return undefined;
+  let count = 0;
+  let first: Place | undefined;
+  let last: Place | undefined;
+
+  const findSlowest = (nowMs: number): Place | undefined => {
+    for (let place = first; place; place = place.later) {
+      if (nowMs - place.sinceMs < SLOW_AFTER_MS) return undefined;
       // One that is complete waits for us, and not we for it.
-      if (!request.complete) return request;
+      if (!place.request.complete) return place;
     }
     return undefined;
   };
-  return {
-    take: (request: Request): boolean => {
-      const nowMs = performance.now();
-      if (taken.size >= limit) {
-        const slowest = findSlowest(nowMs);
-        if (slowest === undefined) return false;
-        taken.delete(slowest);
-        slowest.socket.destroy();
-      }
-      taken.set(request, nowMs);
-      return true;
-    },
-    leave: (request: Request): void => {
-      taken.delete(request);
-    },
+
+  const leave = (place: Place): void => {
+    const { earlier, later } = place;
+    // Who leaves a second time has no neighbours, and is not the only one either.
+    if (earlier === undefined && first !== place) return;
+    if (earlier) earlier.later = later;
+    else first = later;
+    if (later) later.earlier = earlier;
+    else last = earlier;
+    // Else what is over would keep alive whatever came after it.
+    place.earlier = undefined;
+    place.later = undefined;
+    count--;
   };
+
+  const take = (request: Request): Place | undefined => {
+    const sinceMs = performance.now();
+    if (count >= limit) {
+      const slowest = findSlowest(sinceMs);
+      if (slowest === undefined) return undefined;
+      leave(slowest);
+      slowest.request.socket.destroy();
+    }
+    const place: Place = { request, sinceMs, earlier: last, later: undefined };
+    if (last) last.later = place;
+    else first = place;
+    last = place;
+    count++;
+    return place;
+  };
+
+  return { take, leave };
 }
