@@ -8,7 +8,9 @@ import { webhookRoute } from "../../dist/src/http/webhook-route.js";
 import { createLogger } from "../../dist/src/logger.js";
 import { createMetrics } from "../../dist/src/metrics.js";
 import { createWebhookReceiver } from "../../dist/src/receive-webhook.js";
+import { tuneHeap } from "../../dist/src/tune-heap.js";
 
+tuneHeap();
 const config = loadConfig(process.env);
 const log = createLogger(config.logLevel);
 const metrics = createMetrics({

@@ -11,7 +11,9 @@ import { queueConnection } from "../../dist/src/service.js";
 import { createPool } from "../../dist/src/store/database.js";
 import { isDataFault } from "../../dist/src/store/errors.js";
 import { recordEvents } from "../../dist/src/store/inbox.js";
+import { tuneHeap } from "../../dist/src/tune-heap.js";
 
+tuneHeap();
 const nothing = () => undefined;
 const config = loadConfig(process.env);
 const url = config.postgres.url ?? "";

@@ -8,6 +8,7 @@ import pg from "pg";
 import type { Instant } from "../domain/instant.ts";
 import type { Json } from "../domain/json.ts";
 import { prepareStatements } from "./prepare-statements.ts";
+import { limitSilence } from "./query-timeout.ts";
 import { readTimestamptz } from "./timestamptz.ts";
 
 export const EVENT_STATES = [
@@ -144,7 +145,7 @@ export type TransactionExecutor = Pick<
 export interface PoolOptions {
   readonly url: string;
   readonly maxConnections: number;
-  /** A query that takes longer fails, so that nothing waits for ever on a database that hangs. */
+  /** A query that hears nothing for longer fails, so that nothing waits for ever on a database that hangs. */
   readonly queryTimeoutMs: number;
   /** A statement that waits longer for a lock fails with 55P03; undefined: only `queryTimeoutMs` ends it. */
   readonly lockTimeoutMs?: number;
@@ -167,7 +168,6 @@ export function createPool(options: PoolOptions): pg.Pool {
     max: options.maxConnections,
     application_name: options.applicationName,
     connectionTimeoutMillis: 5_000,
-    query_timeout: options.queryTimeoutMs,
     keepAlive: true,
     types: { getTypeParser },
     // For `inTransaction`; whoever waits for each answer does not notice.
@@ -176,6 +176,7 @@ export function createPool(options: PoolOptions): pg.Pool {
     // stands still inside a transaction must not hold its locks against all others.
     // eslint-disable-next-line @typescript-eslint/no-misused-promises -- pg-pool awaits it, its types do not say so
     onConnect: async (client) => {
+      watch(client);
       await client.query(
         `set time zone 'UTC'; set idle_in_transaction_session_timeout = '10s';
          set lock_timeout = ${String(options.lockTimeoutMs ?? 0)};
@@ -184,6 +185,7 @@ export function createPool(options: PoolOptions): pg.Pool {
       );
     },
   });
+  const watch = limitSilence(pool, options.queryTimeoutMs);
   pool.on("connect", (client) => {
     // A connection that breaks between two statements of a transaction: the next statement fails with it. Without a
     // listener it would end the process.
