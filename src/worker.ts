@@ -1,8 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { Config } from "./config.ts";
-import type { CardEvent } from "./domain/card-event.ts";
-import { judgeDecline } from "./domain/mcc-decline.ts";
 import { createLanes } from "./lanes.ts";
 import type { Logger } from "./logger.ts";
 import type { Metrics } from "./metrics.ts";
@@ -221,12 +219,12 @@ function report(
   log: Logger,
 ): void {
   const nowMs = Date.now();
-  for (const { event, receivedAt } of outcome.reconciled) {
+  for (const { kind, receivedAt, isUnknownDecline } of outcome.reconciled) {
     metrics.reconciled(
-      event.kind,
+      kind,
       Math.max(0, nowMs - Date.parse(receivedAt)) / 1000,
     );
-    if (isUnknownDecline(event)) metrics.unknownDecline();
+    if (isUnknownDecline) metrics.unknownDecline();
   }
   for (const { eventId, error, retryInMs } of outcome.failed) {
     metrics.failedAttempt(retryInMs === undefined);
@@ -236,10 +234,4 @@ function report(
   }
   const count = outcome.reconciled.length;
   if (count > 0) log.info({ count, durationMs }, "events reconciled");
-}
-
-function isUnknownDecline(event: CardEvent): boolean {
-  if (event.kind !== "authorization-reported") return false;
-  const { transactionStatus, description } = event.fields;
-  return judgeDecline(transactionStatus, description).category === "other";
 }

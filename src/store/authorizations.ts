@@ -28,8 +28,8 @@ export async function findAuthorizations(
 export async function saveAuthorizations(
   trx: TransactionExecutor,
   authorizations: readonly Authorization[],
-): Promise<void> {
-  await upsert(trx, authorizations.map(toRow));
+): Promise<unknown> {
+  return upsert(trx, authorizations.map(toRow));
 }
 
 const AUTHORIZATION_COLUMNS: Readonly<

@@ -25,8 +25,8 @@ export async function findCards(
 export async function saveCards(
   trx: TransactionExecutor,
   cards: readonly Card[],
-): Promise<void> {
-  await upsert(trx, cards.map(toRow));
+): Promise<unknown> {
+  return upsert(trx, cards.map(toRow));
 }
 
 const CARD_COLUMNS: Readonly<Record<keyof CardsTable, ColumnType>> = {

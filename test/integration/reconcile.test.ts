@@ -128,7 +128,7 @@ describe("reconciling", () => {
 
     const outcome = await reconcileEvents(idsOf(events), options);
 
-    expect(outcome.reconciled.map(({ event }) => event.eventId)).toEqual([
+    expect(outcome.reconciled.map(({ eventId }) => eventId)).toEqual([
       before,
       after,
     ]);
