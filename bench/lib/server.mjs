@@ -16,6 +16,7 @@ const PROGRAMS = {
   shell: new URL("../baselines/shell-without-database.mjs", import.meta.url),
   plain: new URL("../baselines/plain-service.mjs", import.meta.url),
   bare: new URL("../baselines/bare-http.mjs", import.meta.url),
+  least: new URL("../baselines/least-durable.mjs", import.meta.url),
 };
 
 /** @typedef {keyof typeof PROGRAMS} Program */

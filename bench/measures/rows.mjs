@@ -37,6 +37,9 @@ export function listRows(options, queues) {
   const [main = "postgres"] = queues;
   return [
     ...options.connections.flatMap((count) => ingestRows(count, main, queues)),
+    ...(options.only.includes("limits")
+      ? options.connections.flatMap((count) => limitRows(count, main))
+      : []),
     ...latencyRows(main),
     ...options.rates.map((rate) => rateRow(rate, main)),
     ...writeRows(main),
@@ -76,6 +79,22 @@ function ingestRows(connections, main, queues) {
       value: (median) => median(product) / median(silent),
     },
   ];
+}
+
+/** What a service without any of ours would reach. @param {number} connections @param {QueueKind} main @returns {Row[]} */
+function limitRows(connections, main) {
+  const least = closedLoop("least", main, connections);
+  return /** @type {const} */ (["shell", "plain", "product"]).map((program) => {
+    const other = closedLoop(program, main, connections);
+    return {
+      name: "limits",
+      what: `the least that answers durably / ${program}`,
+      under: `${String(connections)} connections`,
+      goal: undefined,
+      cells: [least, other],
+      value: (median) => median(least) / median(other),
+    };
+  });
 }
 
 /** @param {QueueKind} queue @param {number} connections @returns {Row} */

@@ -200,8 +200,8 @@ export const mutants = [
     edits: [
       {
         file: "src/receive-webhook.ts",
-        from: "body: decoded.isSensitive ? undefined : kept.rawBody,",
-        to: "body: kept.rawBody,",
+        from: "body: decoded.isSensitive ? undefined : rawBody,",
+        to: "body: rawBody,",
       },
     ],
     tests: [
@@ -295,8 +295,8 @@ export const mutants = [
     edits: [
       {
         file: "src/reconcile-events.ts",
-        from: "await lockProjection(trx, cardIds, transactionIds);",
-        to: "await lockProjection(trx, [], []);",
+        from: "lockProjection(trx, cardIds, transactionIds),",
+        to: "lockProjection(trx, [], []),",
       },
     ],
     tests: [integration("convergence.test.ts")],
@@ -370,8 +370,8 @@ export const mutants = [
     edits: [
       {
         file: "src/http/limit-in-flight.ts",
-        from: "if (!request.complete) return request;",
-        to: "if (!request.complete) continue;",
+        from: "if (!place.request.complete) return place;",
+        to: "if (!place.request.complete) continue;",
       },
     ],
     tests: [unit("limit-in-flight.test.ts")],
@@ -381,8 +381,8 @@ export const mutants = [
     edits: [
       {
         file: "src/http/limit-in-flight.ts",
-        from: "if (!request.complete) return request;",
-        to: "return request;",
+        from: "if (!place.request.complete) return place;",
+        to: "return place;",
       },
     ],
     tests: [unit("limit-in-flight.test.ts")],
@@ -414,8 +414,8 @@ export const mutants = [
     edits: [
       {
         file: "src/http/limit-in-flight.ts",
-        from: "      for (const request of requests) {\n",
-        to: "      for (const request of [] as Request[]) {\n",
+        from: "for (const end of ends.slice()) end();",
+        to: "for (const end of [] as (() => void)[]) end();",
       },
     ],
     tests: [unit("limit-in-flight.test.ts")],
@@ -465,5 +465,38 @@ export const mutants = [
     tests: [
       integration("event-queue.test.ts", "lives on when the server ends"),
     ],
+  },
+  {
+    name: "a place that is left twice",
+    edits: [
+      {
+        file: "src/http/limit-in-flight.ts",
+        from: "if (earlier === undefined && first !== place) return;",
+        to: "",
+      },
+    ],
+    tests: [unit("limit-in-flight.test.ts")],
+  },
+  {
+    name: "nobody listens for silence",
+    edits: [
+      {
+        file: "src/store/database.ts",
+        from: "      watch(client);\n      await client.query(",
+        to: "      void watch;\n      await client.query(",
+      },
+    ],
+    tests: [integration("query-timeout.test.ts")],
+  },
+  {
+    name: "idle connections are ended",
+    edits: [
+      {
+        file: "src/store/query-timeout.ts",
+        from: "if (isIdle.get(client) !== true) ",
+        to: "",
+      },
+    ],
+    tests: [integration("query-timeout.test.ts")],
   },
 ];

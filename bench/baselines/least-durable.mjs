@@ -1,0 +1,77 @@
+// The least that can answer durably: node:http, the HMAC, the three fields that a row needs, and the product's own batches.
+// No Express, no validation, no limits, no metrics, no queue. What is beyond this no service with them reaches.
+import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { createServer } from "node:http";
+import { createBatcher } from "../../dist/src/batcher.js";
+import { createPool } from "../../dist/src/store/database.js";
+import { recordEvents } from "../../dist/src/store/inbox.js";
+import { tuneHeap } from "../../dist/src/tune-heap.js";
+
+tuneHeap();
+const { DATABASE_URL = "", UQPAY_WEBHOOK_SECRET: secret = "" } = process.env;
+const pool = createPool({
+  url: DATABASE_URL,
+  maxConnections: 5,
+  queryTimeoutMs: 5_000,
+  applicationName: "least durable",
+  onError: () => undefined,
+});
+/** @type {import("../../src/batcher.ts").Batcher<import("../../src/store/inbox.ts").InboxEntry, string>} */
+const inbox = createBatcher({
+  flush: (entries) => recordEvents(pool, entries),
+  maxBatch: 200,
+  maxWaiting: 2_000,
+  isItemFault: () => false,
+});
+
+const server = createServer((request, response) => {
+  /** @type {Buffer[]} */
+  const chunks = [];
+  request.on("data", (chunk) => chunks.push(chunk));
+  request.on("end", async () => {
+    const body = Buffer.concat(chunks);
+    const timestamp = String(request.headers["x-wk-timestamp"]);
+    const right = createHmac("sha512", secret)
+      .update(body)
+      .update(timestamp)
+      .digest();
+    const claimed = Buffer.from(
+      String(request.headers["x-wk-signature"]),
+      "hex",
+    );
+    if (claimed.length !== right.length || !timingSafeEqual(claimed, right)) {
+      response.writeHead(401).end();
+      return;
+    }
+    const event = JSON.parse(body.toString("utf8"));
+    await inbox.add({
+      eventId: event.event_id,
+      eventType: event.event_type,
+      eventName: event.event_name,
+      version: event.version,
+      sourceId: event.source_id,
+      cardId: event.data.card_id,
+      body,
+      bodySha256: createHash("sha256").update(body).digest(),
+      signedAt: /** @type {any} */ (new Date(Number(timestamp)).toISOString()),
+      state: "received",
+    });
+    const answer = JSON.stringify({
+      status: "accepted",
+      event_id: event.event_id,
+    });
+    response.writeHead(200, {
+      "Content-Type": "application/json",
+      "Content-Length": Buffer.byteLength(answer),
+    });
+    response.end(answer);
+  });
+});
+
+server.listen(0, "127.0.0.1", () => {
+  const { port } = /** @type {import("node:net").AddressInfo} */ (
+    server.address()
+  );
+  process.stdout.write(`${JSON.stringify({ port, msg: "listening" })}\n`);
+});
+process.once("SIGTERM", () => process.exit());
