@@ -382,7 +382,7 @@ export const mutants = [
       {
         file: "src/http/limit-in-flight.ts",
         from: "if (!place.request.complete) return place;",
-        to: "return place;",
+        to: "if (nowMs > 0) return place;",
       },
     ],
     tests: [unit("limit-in-flight.test.ts")],
