@@ -40,7 +40,7 @@ export async function prepareDatabase(
     await migrateQueue(connection);
     if (applied.length > 0) log.info({ applied }, "database migrated");
   } finally {
-    await db.destroy();
+    await pool.end();
   }
 }
 

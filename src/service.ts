@@ -129,7 +129,7 @@ export async function startService(
     await within(HINTS_TIMEOUT_MS, hints.drain(), () => undefined);
     await worker?.stop();
     await queue.close();
-    await db.destroy();
+    await pool.end();
   };
 
   try {

@@ -157,7 +157,7 @@ export function startWorker(options: WorkerOptions): Worker {
       await worker.close();
       await sweep.stop();
       await retention?.stop();
-      await db.destroy();
+      await pool.end();
     },
   };
 }

@@ -1,16 +1,16 @@
-// The least that can answer durably: node:http, the HMAC, the three fields that a row needs, and the product's own batches.
-// No Express, no validation, no limits, no metrics, no queue. What is beyond this no service with them reaches.
-import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+// The least that can answer durably: node:http, the HMAC, JSON.parse, and the product's own batches. No Express, no
+// validation, no limits, no metrics, no queue. What is beyond this no service with them reaches.
+import { hash } from "node:crypto";
 import { createServer } from "node:http";
 import { createBatcher } from "../../dist/src/batcher.js";
 import { createPool } from "../../dist/src/store/database.js";
 import { recordEvents } from "../../dist/src/store/inbox.js";
 import { tuneHeap } from "../../dist/src/tune-heap.js";
+import { isGenuine } from "./is-genuine.mjs";
 
 tuneHeap();
-const { DATABASE_URL = "", UQPAY_WEBHOOK_SECRET: secret = "" } = process.env;
 const pool = createPool({
-  url: DATABASE_URL,
+  url: process.env.DATABASE_URL ?? "",
   maxConnections: 5,
   queryTimeoutMs: 5_000,
   applicationName: "least durable",
@@ -31,15 +31,8 @@ const server = createServer((request, response) => {
   request.on("end", async () => {
     const body = Buffer.concat(chunks);
     const timestamp = String(request.headers["x-wk-timestamp"]);
-    const right = createHmac("sha512", secret)
-      .update(body)
-      .update(timestamp)
-      .digest();
-    const claimed = Buffer.from(
-      String(request.headers["x-wk-signature"]),
-      "hex",
-    );
-    if (claimed.length !== right.length || !timingSafeEqual(claimed, right)) {
+    const signature = String(request.headers["x-wk-signature"]);
+    if (!isGenuine(body, timestamp, signature)) {
       response.writeHead(401).end();
       return;
     }
@@ -52,7 +45,7 @@ const server = createServer((request, response) => {
       sourceId: event.source_id,
       cardId: event.data.card_id,
       body,
-      bodySha256: createHash("sha256").update(body).digest(),
+      bodySha256: hash("sha256", body, "buffer"),
       signedAt: /** @type {any} */ (new Date(Number(timestamp)).toISOString()),
       state: "received",
     });

@@ -42,6 +42,6 @@ export async function withDatabase(
       `The database cannot be used now: ${describeError(error)}`,
     );
   } finally {
-    await db.destroy();
+    await pool.end();
   }
 }

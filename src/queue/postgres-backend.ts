@@ -44,8 +44,8 @@ export function openPostgresQueue(
     // See createRobustBackend: BullMQ would not try again.
     skipMetasUpdate: true,
   });
-  queue.on("error", onError);
   const backend = queue.getBackend();
+  queue.on("error", untilItCloses(backend, onError));
 
   return {
     add: (name, data, options) => queue.add(name, data, options),
@@ -95,13 +95,24 @@ export function openPostgresWorker(
       statement_timeout: WORKER_QUERY_TIMEOUT_MS,
     }),
   });
-  worker.on("error", onError);
-  tolerateErrors(worker.getBackend(), onError);
+  const backend = worker.getBackend();
+  worker.on("error", untilItCloses(backend, onError));
+  tolerateErrors(backend, onError);
 
   return {
     close: () => worker.close(),
     // Nothing to cut: every statement and connection attempt has its time-out.
     abandon: () => undefined,
+  };
+}
+
+/** A pool that ends hears of its own connections' end when the server stops right behind it. */
+function untilItCloses(
+  { connection }: PostgresQueueBackend,
+  onError: (error: unknown) => void,
+): (error: unknown) => void {
+  return (error) => {
+    if (!connection.isClosing) onError(error);
   };
 }
 
@@ -119,11 +130,16 @@ function poolConfig(
   };
 }
 
-/** Has a listener for errors from its beginning. */
+/** Has a listener for errors from its beginning to its end. */
 class ListeningClient extends pg.Client {
   constructor(config: pg.ClientConfig) {
     super(config);
     this.on("error", () => undefined);
+  }
+
+  override removeAllListeners(...events: [(string | symbol)?]): this {
+    super.removeAllListeners(...events);
+    return this.on("error", () => undefined);
   }
 }
 
@@ -142,8 +158,9 @@ const createRobustBackend: typeof createPostgresBackend = (
   });
 
   // 2. The client that waits for notifications gets its listener only
-  //    after its connection stands. A server that ends it in the same breath
-  //    would end the process (`getListenClient` in postgres-connection.js).
+  //    after its connection stands, and loses it before it is ended. A server
+  //    that ends it in the same breath would end the process
+  //    (`getListenClient` and `close` in postgres-connection.js).
   Object.defineProperty(backend.connection, "pgModule", {
     value: { ...pg, Client: ListeningClient },
   });

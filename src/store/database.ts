@@ -198,6 +198,7 @@ export function createPool(options: PoolOptions): pg.Pool {
   return pool;
 }
 
+/** Whoever made the pool ends it: Kysely's `destroy` leaves one alone through which it never sent a statement. */
 export function createDatabase(pool: pg.Pool): Database {
   return new Kysely<Tables>({
     dialect: new PostgresDialect({ pool: prepareStatements(pool) }),

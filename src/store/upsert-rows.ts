@@ -20,8 +20,8 @@ export type Upsert<Row> = (
 ) => Promise<unknown>;
 
 /**
- * The upsert of a table: one array of texts for each column, which PostgreSQL casts: one JSON for all took it twice as long to read (31 us a
- * card of 62).
+ * The upsert of a table: one array of texts for each column, which PostgreSQL casts: one JSON for all took it twice as
+ * long to read (31 us a card of 62).
  *
  * @param columns the SQL type of each column that the rows have
  */

@@ -96,6 +96,34 @@ describe("a first start in an empty folder", () => {
     LIMIT_MS,
   );
 
+  test.each([
+    ["before the first event", 0],
+    ["after an event", 1],
+  ])(
+    "%s SIGTERM ends every connection before its database: no line says that one was lost",
+    async (_when, sent) => {
+      const home = await makeFolder();
+      const running = startProcess("main.js", {
+        cwd: home,
+        env: { PORT: "0" },
+      });
+      const target = await baseUrlOf(running);
+      for (let count = 0; count < sent; count++)
+        await deliver(target, aStatusUpdate(), { secret: "whsec_development" });
+
+      running.kill("SIGTERM");
+      const code = await running.ended;
+
+      const [, afterwards = ""] = running.stdout().split('"msg":"stopping"}\n');
+      const levels = afterwards.match(/"level":\d+/g);
+      expect(code).toBe(0);
+      expect(afterwards).toContain('"msg":"stopped"');
+      expect(new Set(levels)).toEqual(new Set(['"level":30']));
+      await removeFolder(home);
+    },
+    LIMIT_MS,
+  );
+
   test(
     "prints the webhook URL, the connection string and how to send a first event, which then works",
     async () => {

@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { connect, createServer } from "node:net";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
@@ -36,6 +35,7 @@ import {
   type RedisServer,
   startRedisServer,
 } from "../support/redis-server.ts";
+import { startTcpProxy } from "../support/tcp-proxy.ts";
 
 jest.setTimeout(30_000);
 
@@ -318,7 +318,6 @@ describe("the queue on PostgreSQL, when things go wrong", () => {
   test("a server that appears after the start is used within three seconds", async () => {
     const port = await findFreePort();
     const url = new URL(backend.connection.url);
-    const target = { host: url.hostname, port: Number(url.port || 5432) };
     url.host = `127.0.0.1:${String(port)}`;
     const connection = { kind: "postgres", url: url.href } as const;
     const queue = openQueue(connection);
@@ -329,7 +328,7 @@ describe("the queue on PostgreSQL, when things go wrong", () => {
       expect(log.lines).toHaveLength(1);
     });
 
-    await startProxy(port, target);
+    await startProxy(backend.connection.url, undefined, port);
     const startedAt = Date.now();
     await eventually(() => queue.enqueue({ eventIds: ["a"], name: "t" }));
 
@@ -357,20 +356,68 @@ describe("the queue on PostgreSQL, when things go wrong", () => {
   });
 });
 
+describe("a server that ends right behind its queue and worker on PostgreSQL", () => {
+  test("is not told of: they had closed", async () => {
+    const backend = await openPostgres();
+    toClose.unshift(() => backend.close());
+    let isListening = false;
+    let ended = 0;
+    const url = await startProxy(backend.connection.url, () => ({
+      sent: (chunk, client) => {
+        isListening ||= chunk.includes("LISTEN");
+        if (!chunk.equals(TERMINATE)) return;
+        client.once("close", () => ended++); // when the other side has read it
+        client.end(FATAL);
+      },
+    }));
+    const connection = { kind: "postgres", url } as const;
+    const log = createMemoryLog();
+    const queue = createEventQueue(connection, { log });
+    const jobs: EventJob[] = [];
+    const worker = createEventWorker(
+      connection,
+      async (job) => {
+        jobs.push(job);
+      },
+      { concurrency: 1, log },
+    );
+    await queue.enqueue({ eventIds: ["a"], name: "t" });
+    await eventually(() => {
+      expect(jobs).toHaveLength(1);
+      expect(isListening).toBe(true);
+    });
+
+    await worker.close();
+    await queue.close();
+    await eventually(() => {
+      expect(ended).toBeGreaterThan(2);
+    });
+
+    expect(log.lines).toEqual([]);
+  });
+});
+
 describe("a worker on PostgreSQL that waits for notifications", () => {
   test("lives on when the server ends its new connections as soon as they stand", async () => {
     const backend = await openPostgres();
     toClose.unshift(() => backend.close());
-    const url = new URL(backend.connection.url);
-    const target = { host: url.hostname, port: Number(url.port) };
     let isAbrupt = false;
     let ended = 0;
-    url.host = `127.0.0.1:${String(await findFreePort())}`;
-    await startProxy(Number(url.port), target, () => {
-      if (isAbrupt) ended++;
-      return isAbrupt;
+    const url = await startProxy(backend.connection.url, () => {
+      let stands = false;
+      return {
+        answered: (chunk, client) => {
+          const isFirst =
+            !stands && chunk.subarray(-READY.length).equals(READY);
+          stands ||= isFirst;
+          if (isFirst && isAbrupt) {
+            ended++;
+            client.end(Buffer.concat([chunk, FATAL]));
+          } else client.write(chunk);
+        },
+      };
     });
-    const jobs = collectJobs({ kind: "postgres", url: url.href });
+    const jobs = collectJobs({ kind: "postgres", url });
     const queue = openQueue(backend.connection);
     await queue.enqueue({ eventIds: ["before"], name: "t" });
     await eventually(async () => {
@@ -736,48 +783,21 @@ function openSharedRedis(): Promise<Backend> {
   });
 }
 
-/** ReadyForQuery, idle, and a fatal error: https://www.postgresql.org/docs/current/protocol-message-formats.html */
+/** ReadyForQuery, idle; a fatal error; Terminate: https://www.postgresql.org/docs/current/protocol-message-formats.html */
+const TERMINATE = Buffer.from("X\0\0\0\x04");
 const READY = Buffer.from("Z\0\0\0\x05I");
 const FATAL_FIELDS = "SFATAL\0VFATAL\0C57P01\0Mthe server ends\0\0";
 const FATAL = Buffer.from(
   `E\0\0\0${String.fromCharCode(4 + FATAL_FIELDS.length)}${FATAL_FIELDS}`,
 );
 
-/**
- * A server that is reached through this can be unreachable at first.
- *
- * @param endsAtOnce asked when a connection to PostgreSQL stands, whether it ends it in the same packet
- */
+/** Behind the connections that are to be closed first. */
 async function startProxy(
-  port: number,
-  target: { readonly host: string; readonly port: number },
-  endsAtOnce: () => boolean = () => false,
-): Promise<void> {
-  const proxy = createServer((socket) => {
-    const upstream = connect(target.port, target.host);
-    for (const each of [socket, upstream]) {
-      each.on("error", () => undefined);
-      each.on("close", () => {
-        socket.destroy();
-        upstream.destroy();
-      });
-    }
-    let stands = false;
-    socket.pipe(upstream);
-    upstream.on("data", (chunk) => {
-      const isFirst = !stands && chunk.subarray(-READY.length).equals(READY);
-      stands ||= isFirst;
-      if (isFirst && endsAtOnce()) socket.end(Buffer.concat([chunk, FATAL]));
-      else socket.write(chunk);
-    });
-  });
-  await new Promise<void>((resolvePromise) => {
-    proxy.listen(port, "127.0.0.1", resolvePromise);
-  });
-  // Behind the connections that are to be closed first.
-  toClose.unshift(
-    () => new Promise((resolvePromise) => proxy.close(resolvePromise)),
-  );
+  ...parameters: Parameters<typeof startTcpProxy>
+): Promise<string> {
+  const proxy = await startTcpProxy(...parameters);
+  toClose.unshift(proxy.close);
+  return proxy.url;
 }
 
 interface MemoryLog {

@@ -1,8 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { CompiledQuery, Kysely, PostgresDialect } from "kysely";
 import type { QueryResult } from "kysely";
-import { connect, createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import pg from "pg";
 import type { Tables, TransactionExecutor } from "../../src/store/database.ts";
 import { inTransaction } from "../../src/store/transaction.ts";
@@ -10,6 +8,7 @@ import type { TestDatabase } from "../support/database.ts";
 import { createTestDatabase } from "../support/database.ts";
 import type { TestStore } from "../support/store.ts";
 import { openStore } from "../support/store.ts";
+import { startTcpProxy } from "../support/tcp-proxy.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 let database: TestDatabase;
@@ -44,30 +43,6 @@ async function notes(): Promise<string[]> {
   return rows.map(({ text }) => text);
 }
 
-/** Hands on what comes for the database, and keeps what was sent there. */
-async function openListener() {
-  const { hostname, port } = new URL(database.url);
-  let sent = "";
-  const server = createServer((inner) => {
-    const outer = connect(Number(port), hostname);
-    inner.on("data", (chunk) => (sent += chunk.toString("latin1")));
-    inner.pipe(outer).pipe(inner);
-    for (const socket of [inner, outer]) socket.on("error", () => undefined);
-  });
-  await new Promise<void>((resolve) => {
-    server.listen(0, "127.0.0.1", resolve);
-  });
-  const url = new URL(database.url);
-  url.host = `127.0.0.1:${String((server.address() as AddressInfo).port)}`;
-  return {
-    url: url.href,
-    sent: () => sent,
-    close: () => {
-      server.close();
-    },
-  };
-}
-
 describe("a transaction", () => {
   test("is committed with all that was done in it", async () => {
     const result = await inTransaction(store.db, async (trx) => {
@@ -80,8 +55,11 @@ describe("a transaction", () => {
   });
 
   test("sends what is begun together without waiting for an answer, and has it worked on in that order", async () => {
-    const listener = await openListener();
-    const through = openStore(listener.url);
+    let sent = "";
+    const proxy = await startTcpProxy(database.url, () => ({
+      sent: (chunk) => (sent += chunk.toString("latin1")),
+    }));
+    const through = openStore(proxy.url);
     const holder = new pg.Client({ connectionString: database.url });
     await holder.connect();
     await holder.query("select pg_advisory_lock(1)");
@@ -92,7 +70,7 @@ describe("a transaction", () => {
         run(trx, "select $1 as behind, count(*) from notes", 1),
       ]),
     );
-    await waitFor(async () => listener.sent().includes("as behind"), {
+    await waitFor(async () => sent.includes("as behind"), {
       what: "the statement behind the lock",
     });
     await holder.query("insert into notes values ('while it waited')");
@@ -103,7 +81,7 @@ describe("a transaction", () => {
       { count: String((await notes()).length) },
     ]);
     await through.close();
-    listener.close();
+    await proxy.close();
   });
 
   test("is rolled back when a statement fails, and tells of that one and not of those behind it", async () => {

@@ -499,4 +499,37 @@ export const mutants = [
     ],
     tests: [integration("query-timeout.test.ts")],
   },
+  {
+    name: "the connection that waits for notifications loses its listener",
+    edits: [
+      {
+        file: "src/queue/postgres-backend.ts",
+        from: 'return this.on("error", () => undefined);',
+        to: "return this;",
+      },
+    ],
+    tests: [integration("event-queue.test.ts", "they had closed")],
+  },
+  {
+    name: "a queue that closes tells of its connections' end",
+    edits: [
+      {
+        file: "src/queue/postgres-backend.ts",
+        from: "if (!connection.isClosing) onError(error);",
+        to: "void connection;\n    onError(error);",
+      },
+    ],
+    tests: [integration("event-queue.test.ts", "they had closed")],
+  },
+  {
+    name: "a pool that Kysely never used stays open",
+    edits: [
+      {
+        file: "src/service.ts",
+        from: "    await pool.end();\n",
+        to: "    await db.destroy();\n",
+      },
+    ],
+    tests: [e2e("process.test.ts", "no line says that one was lost")],
+  },
 ];

@@ -31,7 +31,7 @@ export function openStore(
     ...more,
   });
   const db = createDatabase(pool);
-  return { pool, db, close: () => db.destroy() };
+  return { pool, db, close: () => pool.end() };
 }
 
 /** What the receiver writes of an event. */

@@ -79,6 +79,6 @@ describe("requests that come together", () => {
 
     await sendTogether();
 
-    expect(story.indexOf("answered")).toBeLessThan(SENDERS);
+    expect(story.slice(0, SENDERS)).toContain("answered");
   });
 });
