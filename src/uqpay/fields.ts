@@ -179,21 +179,25 @@ export function readInstant(input: unknown): Reading<Instant> {
   // Date.parse turns 30 February into 2 March and 24:00 into the next day.
   if (
     Number.isNaN(local) ||
-    !new Date(local).toISOString().startsWith(`${String(date)}T${seconds}`)
+    !instantFromEpochMs(local).startsWith(`${String(date)}T${seconds}`)
   )
     return { fault };
   const offsetMinutes = hours === undefined ? 0 : toMinutes(hours, minutes);
   if (offsetMinutes === undefined) return { fault };
-  const utc = new Date(local - offsetMinutes * 60_000);
-  if (utc.getUTCFullYear() < 1 || utc.getUTCFullYear() > 9999) return { fault };
+  const utc = local - offsetMinutes * 60_000;
+  if (utc < EARLIEST_MS || utc > LATEST_MS) return { fault };
   const microseconds = decimals.padEnd(6, "0").slice(0, 6);
   return {
-    value: instantFromEpochMs(utc.getTime()).replace(
+    value: instantFromEpochMs(utc).replace(
       "000000Z",
       `${microseconds}Z`,
     ) as Instant,
   };
 }
+
+/** The years 0001 to 9999, which both PostgreSQL and our form can write. */
+const EARLIEST_MS = Date.parse("0001-01-01T00:00:00Z");
+const LATEST_MS = Date.parse("9999-12-31T23:59:59Z");
 
 /** As `readInstant`, where the time may be UQPAY's zero date, which stands for "not set". */
 export function readInstantOrUnset(

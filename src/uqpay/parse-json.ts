@@ -19,7 +19,22 @@ export function parseJson(rawBody: Buffer): ParsedJson {
 export function parseJsonText(text: string): unknown {
   const value: unknown = JSON.parse(text);
   // Only text that was JSON may be rewritten: then the pattern below can only meet whole strings and numbers.
-  return hasInexactNumber(text) ? JSON.parse(withExactNumbers(text)) : value;
+  return mayHoldNumber(value) && hasInexactNumber(text)
+    ? JSON.parse(withExactNumbers(text))
+    : value;
+}
+
+/** Below it the text is looked at instead: a hostile one is nested deeper than a call stack. */
+const DEEPEST_LOOK = 16;
+
+/** In most events there is none, and to look for it here takes a fifteenth of reading the text again. */
+function mayHoldNumber(value: unknown, depth = DEEPEST_LOOK): boolean {
+  if (typeof value !== "object" || value === null)
+    return typeof value === "number";
+  if (depth === 0) return true;
+  return Object.values(value).some((member) =>
+    mayHoldNumber(member, depth - 1),
+  );
 }
 
 const STRING_OR_NUMBER = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g;
@@ -57,7 +72,9 @@ function isInexact(token: string): boolean {
 /** A number of the JSON as it was written there; undefined when the value is none. */
 export function numeralOf(value: unknown): string | undefined {
   if (typeof value === "number") return String(value);
-  return typeof value === "string" && MARKED.test(value)
+  return typeof value === "string" &&
+    value.startsWith(MARK) &&
+    MARKED.test(value)
     ? value.slice(MARK.length)
     : undefined;
 }

@@ -16,6 +16,18 @@ describe("an instant", () => {
     expect(instantFromEpochMs(epochMs)).toBe(instant);
   });
 
+  test("is the same whatever was written before it", () => {
+    const seconds = Array.from({ length: 250 }, (_, index) => index);
+    const expected = seconds.map((second) =>
+      new Date(second * 1000 + 7).toISOString().replace("Z", "000Z"),
+    );
+
+    for (let round = 0; round < 2; round++)
+      expect(
+        seconds.map((second) => instantFromEpochMs(second * 1000 + 7)),
+      ).toEqual(expected);
+  });
+
   test("that is a microsecond older is the earlier one", () => {
     const older = "2026-04-12T10:00:00.000001Z" as Instant;
     const newer = "2026-04-12T10:00:00.000002Z" as Instant;

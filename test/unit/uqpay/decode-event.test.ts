@@ -586,6 +586,20 @@ describe("a number", () => {
     },
   );
 
+  test.each([1, 5, 10, 16])(
+    "stays exactly what was sent %d objects deep, beside no other",
+    (levels) => {
+      const nested = (number: string) =>
+        '{"deeper":'.repeat(levels) + number + "}".repeat(levels);
+
+      const decoded = decodeRaw(STATUS, "metadata", nested("1.10"));
+
+      expect(eventIn(decoded)).toMatchObject({
+        facts: { metadata: JSON.parse(nested('"1.10"')) as unknown },
+      });
+    },
+  );
+
   test("is left alone inside of text", () => {
     const decoded = decode(STATUS, {
       update_reason: 'paid 1.10 and "1e2", \\"2.50',
@@ -990,6 +1004,13 @@ describe("a hostile body of 250 KB takes less than a second", () => {
 
     expect(decoded).toHaveProperty("kind");
     expect(user / 1_000).toBeLessThan(1_000);
+  });
+
+  test("100,000 levels are JSON all the same", () => {
+    const levels = `${"[".repeat(100_000)}${"]".repeat(100_000)}`;
+
+    expect(decodeText(eventWith("some.type", levels)).kind).toBe("unhandled");
+    expect(decodeText(eventWith(UPDATE, levels)).kind).toBe("known");
   });
 
   test("its issues fit into an answer and a row", () => {
