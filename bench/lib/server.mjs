@@ -16,7 +16,9 @@ const PROGRAMS = {
   shell: new URL("../baselines/shell-without-database.mjs", import.meta.url),
   plain: new URL("../baselines/plain-service.mjs", import.meta.url),
   bare: new URL("../baselines/bare-http.mjs", import.meta.url),
+  inbox: new URL("../baselines/shell-with-inbox.mjs", import.meta.url),
   least: new URL("../baselines/least-durable.mjs", import.meta.url),
+  leastWorker: new URL("../baselines/least-worker.mjs", import.meta.url),
 };
 
 /** @typedef {keyof typeof PROGRAMS} Program */

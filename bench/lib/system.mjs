@@ -19,7 +19,8 @@ import { startServer } from "./server.mjs";
  * @property {Environment} environment
  * @property {Database} database
  * @property {() => readonly Server[]} servers
- * @property {(roles: SystemOptions["roles"]) => Promise<void>} switchTo stops the processes and starts others
+ * @property {(roles: SystemOptions["roles"], program?: SystemOptions["program"]) => Promise<void>} switchTo
+ *   stops the processes and starts others
  */
 
 /**
@@ -38,15 +39,15 @@ export async function withSystem(environment, options, use) {
   /** @type {readonly Server[]} */
   let servers = [];
   const stop = () => Promise.all(servers.map((server) => server.stop()));
-  /** @param {SystemOptions["roles"]} roles */
-  const switchTo = async (roles) => {
+  /** @type {System["switchTo"]} */
+  const switchTo = async (roles, program = options.program) => {
     await stop();
     servers = [];
     for (const role of roles)
       servers = [
         ...servers,
         await startServer({
-          program: options.program,
+          program,
           role,
           folder: environment.folder,
           databaseUrl: database.url,

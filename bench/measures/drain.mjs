@@ -17,7 +17,11 @@ import { inProcesses } from "./cell.mjs";
 /** @typedef {import("../lib/system.mjs").System} System */
 
 /** Some seconds' worth for each, with the warm-up: the baseline drains about a thousand and a half a second. */
-const EVENTS_PER_SECOND_OF_RUN = { product: 10_000, plain: 1_500 };
+const EVENTS_PER_SECOND_OF_RUN = {
+  product: 10_000,
+  plain: 1_500,
+  leastWorker: 15_000,
+};
 /** Of the events: what is applied before is not counted, as with the other measures. */
 const WARM_UP = 1 / 3;
 const CONNECTIONS = 128;
@@ -25,22 +29,23 @@ const POLL_MS = 200;
 const PATIENCE_MS = 120_000;
 
 /**
- * @param {"product" | "plain"} program @param {import("./cell.mjs").QueueKind} queue
+ * @param {keyof typeof EVENTS_PER_SECOND_OF_RUN} program @param {import("./cell.mjs").QueueKind} queue
  * @param {number} [processes]
  * @returns {import("./cell.mjs").Cell}
  */
 export function drain(program, queue, processes = 1) {
+  const sender = program === "leastWorker" ? "product" : program;
   return {
     key: `${program} drains on ${queue}${inProcesses(processes)}`,
     run: async ({ environment, options }) => {
       const count = EVENTS_PER_SECOND_OF_RUN[program] * options.seconds;
       const { load, rate, left, cpuUs, steal, rows } = await withSystem(
         environment,
-        { program, queue, roles: ["api"], processes },
+        { program: sender, queue, roles: ["api"], processes },
         async (system) => {
           const load = await deliver(system, count);
           const machine = readMachine();
-          await system.switchTo(["worker"]);
+          await system.switchTo(["worker"], program);
           const left = await waitUntilApplied(system);
           const [worker] = system.servers();
           const cpu = sum(withChildren(worker?.pid ?? 0).map(cpuSeconds));

@@ -74,7 +74,7 @@ export async function runIngest(
     walBytesPerEvent: walBytes / rows,
     fsyncsPerEvent: fsyncs / rows,
     problems:
-      program === "shell"
+      program === "shell" || program === "bare"
         ? findRefused(loads)
         : findMissing(loads, rows, connections),
   };
@@ -83,14 +83,16 @@ export async function runIngest(
 /**
  * Open loop at half of what the closed loop takes: queues show here, not there.
  *
- * @param {Cell} full @param {import("./cell.mjs").QueueKind} queue @returns {Cell}
+ * @param {Cell} full @param {import("./cell.mjs").QueueKind} queue
+ * @param {import("../lib/server.mjs").Program} [program] another one at the same rate
+ * @returns {Cell}
  */
-export function halfRate(full, queue) {
+export function halfRate(full, queue, program = "product") {
   return {
-    key: `open loop at half of: ${full.key}`,
+    key: `${program} in open loop at half of: ${full.key}`,
     run: (context) =>
       runIngest(context.environment, context.options, {
-        program: "product",
+        program,
         queue,
         connections: OPEN_CONNECTIONS,
         rate: halfRateOf(context, full),

@@ -38,7 +38,11 @@ export function listRows(options, queues) {
   return [
     ...options.connections.flatMap((count) => ingestRows(count, main, queues)),
     ...(options.only.includes("limits")
-      ? options.connections.flatMap((count) => limitRows(count, main))
+      ? [
+          ...options.connections.flatMap((count) => limitRows(count, main)),
+          ...openLoopLimitRows(main),
+          ...workerLimitRows(main, queues),
+        ]
       : []),
     ...latencyRows(main),
     ...options.rates.map((rate) => rateRow(rate, main)),
@@ -81,20 +85,76 @@ function ingestRows(connections, main, queues) {
   ];
 }
 
-/** What a service without any of ours would reach. @param {number} connections @param {QueueKind} main @returns {Row[]} */
+/** What other services could reach here. @param {number} connections @param {QueueKind} main @returns {Row[]} */
 function limitRows(connections, main) {
+  const under = `${String(connections)} connections`;
   const least = closedLoop("least", main, connections);
-  return /** @type {const} */ (["shell", "plain", "product"]).map((program) => {
-    const other = closedLoop(program, main, connections);
+  const shell = closedLoop("shell", main, connections);
+  const inbox = closedLoop("inbox", main, connections);
+  return [
+    .../** @type {const} */ (["shell", "plain", "product"]).map((program) => {
+      const other = closedLoop(program, main, connections);
+      return {
+        name: "limits",
+        what: `the least that answers durably / ${program}`,
+        under,
+        goal: undefined,
+        cells: [least, other],
+        value: (/** @type {Median} */ median) => median(least) / median(other),
+      };
+    }),
+    {
+      name: "limits",
+      what: "the shell with nothing but the inbox / the shell",
+      under,
+      goal: undefined,
+      cells: [inbox, shell],
+      value: (median) => median(inbox) / median(shell),
+    },
+  ];
+}
+
+/** What the sender and the shell alone take, without a database. @param {QueueKind} main @returns {Row[]} */
+function openLoopLimitRows(main) {
+  const full = closedLoop("product", main, MANY);
+  const floor = singleInserts(1);
+  return /** @type {const} */ (["bare", "shell"]).map((program) => {
+    const half = halfRate(full, main, program);
     return {
       name: "limits",
-      what: `the least that answers durably / ${program}`,
-      under: `${String(connections)} connections`,
+      what: `p99 of ${program} in open loop / commit floor`,
+      under: "half of the product's closed-loop rate",
       goal: undefined,
-      cells: [least, other],
-      value: (median) => median(least) / median(other),
+      cells: [full, floor, half],
+      value: (median) => median(half, "p99Ms") / median(floor, "p50Ms"),
     };
   });
+}
+
+/** @param {QueueKind} main @param {readonly QueueKind[]} queues @returns {Row[]} */
+function workerLimitRows(main, queues) {
+  const least = drain("leastWorker", main);
+  const ingest = closedLoop("product", main, MANY);
+  /** @type {readonly (readonly [string, Cell])[]} */
+  const others = [
+    ["durable answers", ingest],
+    ["the worker", drain("product", main)],
+    ...queues.map(
+      (queue) =>
+        /** @type {const} */ ([
+          `plain worker on ${queue}`,
+          drain("plain", queue),
+        ]),
+    ),
+  ];
+  return others.map(([what, other]) => ({
+    name: "limits",
+    what: `the least that applies / ${what}`,
+    under: "one process",
+    goal: undefined,
+    cells: [least, other],
+    value: (median) => median(least) / median(other),
+  }));
 }
 
 /** @param {QueueKind} queue @param {number} connections @returns {Row} */

@@ -1,0 +1,48 @@
+// The product's shell (server, middleware, verification, decoding, log, metrics) around another way to record.
+import { loadConfig } from "../../dist/src/config.js";
+import { createApp } from "../../dist/src/http/app.js";
+import { listen } from "../../dist/src/http/server.js";
+import { webhookRoute } from "../../dist/src/http/webhook-route.js";
+import { createLogger } from "../../dist/src/logger.js";
+import { createMetrics } from "../../dist/src/metrics.js";
+import { createWebhookReceiver } from "../../dist/src/receive-webhook.js";
+import { tuneHeap } from "../../dist/src/tune-heap.js";
+
+/** @param {import("../../src/receive-webhook.ts").ReceiveOptions["record"]} record */
+export async function startShell(record) {
+  tuneHeap();
+  const config = loadConfig(process.env);
+  const log = createLogger(config.logLevel);
+  const metrics = createMetrics({
+    oldestWaitingSeconds: async () => 0,
+    openQuarantine: async () => new Map(),
+  });
+  const receiver = createWebhookReceiver({
+    rules: config.webhook,
+    nowMs: Date.now,
+    record: async (entries) => {
+      const recorded = await record(entries);
+      log.info({ recorded: entries.length }, "events recorded");
+      return recorded;
+    },
+    quarantine: async () => undefined,
+    findDigest: async () => undefined,
+    onRecorded: () => undefined,
+    isItemFault: () => false,
+  });
+  const webhook = webhookRoute({
+    receive: receiver.receive,
+    allowedAddresses: undefined,
+    metrics,
+    onRefused: () => undefined,
+    onUnavailable: () => undefined,
+  });
+  const { host, port } = config.http;
+  const server = await listen(
+    createApp([webhook], () => undefined, undefined),
+    host,
+    port,
+  );
+  log.info({ port: server.port }, "listening");
+  process.once("SIGTERM", () => process.exit());
+}
