@@ -3,19 +3,13 @@
 import { hash } from "node:crypto";
 import { createServer } from "node:http";
 import { createBatcher } from "../../dist/src/batcher.js";
-import { createPool } from "../../dist/src/store/database.js";
 import { recordEvents } from "../../dist/src/store/inbox.js";
 import { tuneHeap } from "../../dist/src/tune-heap.js";
+import { openPool } from "../lib/pool.mjs";
 import { isGenuine } from "./is-genuine.mjs";
 
 tuneHeap();
-const pool = createPool({
-  url: process.env.DATABASE_URL ?? "",
-  maxConnections: 5,
-  queryTimeoutMs: 5_000,
-  applicationName: "least durable",
-  onError: () => undefined,
-});
+const pool = openPool("least durable");
 /** @type {import("../../src/batcher.ts").Batcher<import("../../src/store/inbox.ts").InboxEntry, string>} */
 const inbox = createBatcher({
   flush: (entries) => recordEvents(pool, entries),

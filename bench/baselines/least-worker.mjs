@@ -1,23 +1,20 @@
-// The least that can apply and converge: for each field of a card the newest event wins, whatever order they come in. No
-// queue, no validation, no lock of its own, one rule for all fields, and half of the columns. In transactions of the
-// product's size, in two lanes, with the product's way to send arrays. What is beyond this no worker reaches that keeps
-// these tables in sets.
+// The least that can apply and converge: for each field of a card the newest event wins, whatever order they come in.
+// Authorizations, and when a card was heard of, go by arrival. No queue, no validation, no lock of its own, one rule for
+// all fields, and half of the columns. In transactions of the product's size, in two lanes, with the product's way to
+// send arrays. A worker that keeps all of these tables does more in each of its transactions.
 import { randomUUID } from "node:crypto";
 import { textArray } from "../../dist/src/store/array-parameter.js";
-import { createPool } from "../../dist/src/store/database.js";
 import { tuneHeap } from "../../dist/src/tune-heap.js";
+import { openPool } from "../lib/pool.mjs";
 
 const LANES = 2;
 const EVENTS_TOGETHER = 500;
 
 tuneHeap();
-const pool = createPool({
-  url: process.env.DATABASE_URL ?? "",
+const pool = openPool("least worker", {
   maxConnections: LANES,
   queryTimeoutMs: 30_000,
   looksUpOnly: true,
-  applicationName: "least worker",
-  onError: () => undefined,
 });
 
 /** @typedef {Record<string, any>} Fields */
@@ -136,11 +133,7 @@ async function apply(ids) {
   const client = await pool.connect();
   const [, marked] = await Promise.all([
     client.query("begin; set local synchronous_commit = off"),
-    client.query({
-      name: "least-mark",
-      text: MARK,
-      values: [ids],
-    }),
+    client.query({ name: "least-mark", text: MARK, values: [ids] }),
   ]);
   const events = marked.rows.map((row) => ({
     ...JSON.parse(row.body).data,
@@ -204,7 +197,8 @@ function merge(card = { field_clocks: [] }, event) {
       return fields.length === 0 ? [] : [{ ...clock, fields }];
     },
   );
-  after.field_clocks.push({ signed_at, event_id, fields: won });
+  if (won.length > 0)
+    after.field_clocks.push({ signed_at, event_id, fields: won });
   return after;
 }
 

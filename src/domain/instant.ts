@@ -13,7 +13,7 @@ export function instantFromEpochMs(epochMs: number): Instant {
   return `${textOfSecond(second)}.${ms}000Z` as Instant;
 }
 
-/** What comes together happened in a few seconds, and the calendar takes fifteen times as long as looking them up. */
+/** What comes together happened in a few seconds, and the calendar takes a dozen times as long as looking them up. */
 const SECONDS_REMEMBERED = 100;
 const textsOfSeconds = new Map<number, string>();
 

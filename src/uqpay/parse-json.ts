@@ -27,7 +27,7 @@ export function parseJsonText(text: string): unknown {
 /** Below it the text is looked at instead: a hostile one is nested deeper than a call stack. */
 const DEEPEST_LOOK = 16;
 
-/** In most events there is none, and to look for it here takes a fifteenth of reading the text again. */
+/** In most events there is none, and to look for it here takes a third of reading the text again. */
 function mayHoldNumber(value: unknown, depth = DEEPEST_LOOK): boolean {
   if (typeof value !== "object" || value === null)
     return typeof value === "number";

@@ -108,8 +108,11 @@ describe("a first start in an empty folder", () => {
         env: { PORT: "0" },
       });
       const target = await baseUrlOf(running);
+      const secret = "whsec_development";
       for (let count = 0; count < sent; count++)
-        await deliver(target, aStatusUpdate(), { secret: "whsec_development" });
+        expect(
+          (await deliver(target, aStatusUpdate(), { secret })).status,
+        ).toBe(200);
 
       running.kill("SIGTERM");
       const code = await running.ended;
