@@ -23,9 +23,9 @@ import { EVENT_STATES, createDatabase, createPool } from "./store/database.ts";
 import { describeError, isDataFault } from "./store/errors.ts";
 import { listEvents, listQuarantine } from "./store/event-records.ts";
 import {
+  createRecorder,
   findOldestWaitingSeconds,
   findStoredDigests,
-  recordEvents,
 } from "./store/inbox.ts";
 import { countOpenQuarantine, quarantine } from "./store/quarantine.ts";
 import { within } from "./within.ts";
@@ -181,12 +181,13 @@ function createReceiver({
   checkpoint,
 }: ReceiverParts) {
   const db = createDatabase(pool);
+  const record = createRecorder(pool);
   return createWebhookReceiver({
     rules: config.webhook,
     nowMs: Date.now,
     record: async (entries) => {
       const startedAt = performance.now();
-      const results = await recordEvents(pool, entries);
+      const results = await record(entries);
       log.info(
         {
           recorded: results.filter((result) => result === "recorded").length,

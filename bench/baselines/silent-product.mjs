@@ -5,12 +5,13 @@ import { loadConfig } from "../../dist/src/config.js";
 import { createApp } from "../../dist/src/http/app.js";
 import { listen } from "../../dist/src/http/server.js";
 import { webhookRoute } from "../../dist/src/http/webhook-route.js";
+import { createHints } from "../../dist/src/place-hints.js";
 import { createEventQueue } from "../../dist/src/queue/event-queue.js";
 import { createWebhookReceiver } from "../../dist/src/receive-webhook.js";
 import { queueConnection } from "../../dist/src/service.js";
 import { createPool } from "../../dist/src/store/database.js";
 import { isDataFault } from "../../dist/src/store/errors.js";
-import { recordEvents } from "../../dist/src/store/inbox.js";
+import { createRecorder } from "../../dist/src/store/inbox.js";
 import { tuneHeap } from "../../dist/src/tune-heap.js";
 
 tuneHeap();
@@ -27,16 +28,19 @@ const pool = createPool({
 const queue = createEventQueue(queueConnection(config, url), {
   log: { warn: nothing },
 });
+const hints = createHints({
+  enqueue: (hint) => queue.enqueue(hint),
+  onLost: nothing,
+});
 const receiver = createWebhookReceiver({
   rules: config.webhook,
   nowMs: Date.now,
-  record: (entries) => recordEvents(pool, entries),
+  record: createRecorder(pool),
   quarantine: async () => undefined,
   findDigest: async () => undefined,
   onRecorded: (events) => {
     setImmediate(() => {
-      const eventIds = events.map(({ eventId }) => eventId);
-      queue.enqueue({ eventIds, name: "events" }).catch(nothing);
+      hints.place(events);
     });
   },
   isItemFault: isDataFault,

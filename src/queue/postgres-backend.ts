@@ -120,14 +120,26 @@ function poolConfig(
   connection: PostgresQueueConnection,
   config: PostgresPoolConfig,
 ): PostgresPoolConfig {
-  // A pool of its own, since BullMQ sets its search_path.
   return {
     connectionString: connection.url,
     schema: QUEUE_SCHEMA,
     keepAlive: true,
     idleTimeoutMillis: 60_000,
+    onConnect: prepareSession,
     ...config,
   };
+}
+
+/**
+ * BullMQ sets its search_path by a start-up option, which an `options` in the URL replaces: so it is set here again.
+ *
+ * A hint's commit does not wait for the disk, and does not hold up those of the inbox there. What a crash of PostgreSQL
+ * takes of the queue's last fraction of a second is found by the sweep.
+ */
+async function prepareSession(client: pg.ClientBase): Promise<void> {
+  await client.query(
+    `set search_path to ${QUEUE_SCHEMA}; set synchronous_commit = off`,
+  );
 }
 
 /** Has a listener for errors from its beginning to its end. */

@@ -283,6 +283,39 @@ for (const { name, describeBackend, open } of backends) {
   });
 }
 
+describe("a session of the queue on PostgreSQL", () => {
+  let backend: PostgresBackend;
+
+  beforeAll(async () => {
+    backend = await openPostgres();
+  });
+  afterAll(async () => {
+    await backend.close();
+  });
+
+  test("commits a hint without waiting for the disk", async () => {
+    await backend.watchCommits();
+
+    await openQueue(backend.connection).enqueue({ eventIds: ["a"], name: "t" });
+
+    expect(await backend.seenCommits()).toEqual(["off"]);
+  });
+
+  test("finds BullMQ's functions also when DATABASE_URL has options of its own", async () => {
+    const url = new URL(backend.connection.url);
+    url.searchParams.set("options", "-c statement_timeout=60s");
+    const connection = { ...backend.connection, url: url.href };
+    const queue = openQueue(connection);
+    const jobs = collectJobs(connection);
+
+    await queue.enqueue({ eventIds: ["b"], name: "t" });
+
+    await eventually(() => {
+      expect(jobs).toContainEqual({ eventIds: ["b"], oneByOne: false });
+    });
+  });
+});
+
 describe("the queue on PostgreSQL, when things go wrong", () => {
   let backend: PostgresBackend;
 
@@ -676,6 +709,9 @@ interface PostgresBackend extends Backend {
   readonly connection: Extract<QueueConnection, { kind: "postgres" }>;
   /** @param which of them: a condition on `pg_stat_activity` */
   cutConnections(which?: string): Promise<void>;
+  /** Makes commits wait for the disk, as servers do elsewhere, and notes whether those that add a job do. */
+  watchCommits(): Promise<void>;
+  seenCommits(): Promise<unknown[]>;
 }
 
 async function openPostgres(): Promise<PostgresBackend> {
@@ -714,6 +750,26 @@ async function openPostgres(): Promise<PostgresBackend> {
         `select pg_terminate_backend(pid) from pg_stat_activity
           where datname = current_database() and pid <> pg_backend_pid() and ${which}`,
       );
+    },
+    watchCommits: async () => {
+      await database.query(
+        `do $$ begin
+           execute format('alter database %I set synchronous_commit = on', current_database());
+         end $$`,
+      );
+      await database.query(`
+        create table seen (value text);
+        create function note() returns trigger language plpgsql as $$
+          begin
+            insert into public.seen values (current_setting('synchronous_commit'));
+            return new;
+          end $$;
+        create trigger note after insert on bullmq.job
+          for each row execute function note()`);
+    },
+    seenCommits: async () => {
+      const { rows } = await database.query("select value from seen");
+      return rows.map((row) => row["value"]);
     },
     close: database.drop,
   };

@@ -1,5 +1,6 @@
+import type { QueryConfig } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { recordEvents } from "../../src/store/inbox.ts";
+import { createRecorder, recordEvents } from "../../src/store/inbox.ts";
 import type { TestDatabase } from "../support/database.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { aStatusUpdate } from "../support/deliveries.ts";
@@ -20,11 +21,11 @@ afterAll(async () => {
   await database.drop();
 });
 
-const record = (events: readonly Payload[]) =>
-  recordEvents(
-    store.pool,
-    events.map((event) => inboxEntryOf(event)),
-  );
+const entriesOf = (events: readonly Payload[]) =>
+  events.map((event) => inboxEntryOf(event));
+
+const someEvents = (count: number) =>
+  Array.from({ length: count }, () => aStatusUpdate());
 
 const changed = (event: Payload): Payload => ({
   ...event,
@@ -39,7 +40,13 @@ const storedBodies = async (event: Payload): Promise<unknown> =>
     )
   ).rows;
 
-describe("of a batch, in the order of its entries", () => {
+describe.each([
+  ["of a batch that is expected to be new", false],
+  ["of a batch that is expected to be copies", true],
+])("%s, in the order of its entries", (_, expectsCopies) => {
+  const record = (events: readonly Payload[]) =>
+    recordEvents(store.pool, entriesOf(events), expectsCopies);
+
   test("what is new is recorded; a copy beside it is a duplicate, another content a conflict", async () => {
     const [first, other] = [aStatusUpdate(), aStatusUpdate()];
 
@@ -93,5 +100,68 @@ describe("of a batch, in the order of its entries", () => {
     expect(await storedBodies(stored)).toEqual([
       { body: JSON.stringify(stored) },
     ]);
+  });
+
+  test("what two instances record at once is recorded by one of them", async () => {
+    const events = someEvents(200);
+
+    const outcomes = (
+      await Promise.all([record(events), record(events.toReversed())])
+    ).flat();
+
+    expect(outcomes.toSorted()).toEqual([
+      ...events.map(() => "duplicate"),
+      ...events.map(() => "recorded"),
+    ]);
+  });
+});
+
+describe("behind a batch that was mostly copies", () => {
+  /** The recorder, and the statements that it sent. */
+  function watchRecorder() {
+    const statements: (string | undefined)[] = [];
+    const pool = new Proxy(store.pool, {
+      get: (target, property) =>
+        property === "query"
+          ? (config: QueryConfig) => {
+              statements.push(config.name);
+              return target.query(config);
+            }
+          : (Reflect.get(target, property) as unknown),
+    });
+    const record = createRecorder(pool);
+    return {
+      statements,
+      record: (events: readonly Payload[]) => record(entriesOf(events)),
+    };
+  }
+
+  test("copies are only looked up; what is new among them is recorded", async () => {
+    const { record, statements } = watchRecorder();
+    const events = someEvents(3);
+    const fresh = aStatusUpdate();
+    await record(events);
+    await record(events);
+    statements.length = 0;
+
+    expect(await record(events)).toEqual(events.map(() => "duplicate"));
+    expect(statements).toEqual(["find-digests"]);
+    expect(await record([...events, fresh])).toEqual([
+      ...events.map(() => "duplicate"),
+      "recorded",
+    ]);
+  });
+
+  test("when what comes is new again, it is sent at once again", async () => {
+    const { record, statements } = watchRecorder();
+    const events = someEvents(3);
+    await record(events);
+    await record(events);
+    await record(someEvents(3));
+    statements.length = 0;
+
+    await record(someEvents(3));
+
+    expect(statements).toEqual(["record-events"]);
   });
 });
