@@ -1,4 +1,5 @@
-// Runs the cells in rounds (A B A B …), so that a machine that changes changes for all of them.
+// Runs the cells in rounds, there and back (A B B A …), so that a machine that changes changes for all of them, and one
+// that slows down is not slower for those that come later.
 import { median } from "../../scripts/measuring/numbers.mjs";
 import { MOST_STEAL } from "./machine.mjs";
 
@@ -28,7 +29,7 @@ export async function runRounds(cells, { environment, options }, say) {
       medianOf(samples.get(key) ?? [], field),
   };
   for (let round = 1; round <= options.runs; round++)
-    for (const cell of cells) {
+    for (const cell of round % 2 === 1 ? cells : cells.toReversed()) {
       if (round > (cell.mostRuns ?? options.runs)) continue;
       const sample = await cell.run(context).catch(toInvalid);
       samples.get(cell.key)?.push(sample);

@@ -23,6 +23,21 @@ export function findMissing(loads, rows, inFlight) {
   ];
 }
 
+/** @type {readonly import("./server.mjs").Program[]} They keep nothing: only their answers can be wrong. */
+const WITHOUT_DATABASE = ["shell", "bare"];
+
+/**
+ * What can be wrong with a program; else as `findMissing`.
+ *
+ * @param {import("./server.mjs").Program} program @param {readonly import("./load.mjs").Load[]} loads
+ * @param {number} rows @param {number} inFlight
+ */
+export function findFaults(program, loads, rows, inFlight) {
+  return WITHOUT_DATABASE.includes(program)
+    ? findRefused(loads)
+    : findMissing(loads, rows, inFlight);
+}
+
 /** Each of them may have left requests under way. @param {readonly import("./load.mjs").Load[]} loads */
 export function triesOf(loads) {
   return loads.reduce((tries, load) => tries + (load.tries ?? 1), 0);

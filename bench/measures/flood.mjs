@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { putUnderLoad } from "../lib/put-under-load.mjs";
 import { withSystem } from "../lib/system.mjs";
-import { findMissing } from "../lib/verify.mjs";
+import { findFaults } from "../lib/verify.mjs";
 import { halfRateOf } from "./cell.mjs";
 
 /** @typedef {import("./cell.mjs").Cell} Cell */
@@ -47,11 +47,13 @@ function findAccepted(flood, rows = 0) {
 /**
  * Genuine events at a low rate, alone and under a flood of half the capacity.
  *
- * @param {Cell} full @param {import("./cell.mjs").QueueKind} queue @returns {Cell}
+ * @param {Cell} full @param {import("./cell.mjs").QueueKind} queue
+ * @param {import("../lib/server.mjs").Program} [program] another one under the same flood
+ * @returns {Cell}
  */
-export function genuineUnderFlood(full, queue) {
+export function genuineUnderFlood(full, queue, program = "product") {
   return {
-    key: `genuine events at half of: ${full.key}`,
+    key: `genuine events to ${program} at half of: ${full.key}`,
     run: async (context) => {
       const { environment, options } = context;
       const { seconds, warmUpSeconds } = options;
@@ -60,7 +62,7 @@ export function genuineUnderFlood(full, queue) {
       const forged = { connections: 128, rate: half, isForged: true };
       const { warmUp, alone, under, flood, rows } = await withSystem(
         environment,
-        { program: "product", queue, roles: ["api"] },
+        { program, queue, roles: ["api"] },
         async (system) => {
           const warmUp = await putUnderLoad(system, {
             connections: 128,
@@ -88,7 +90,7 @@ export function genuineUnderFlood(full, queue) {
         aloneP99Ms: alone.p99Ms,
         floodRate: flood.rate,
         problems: [
-          ...findMissing([warmUp, alone, under], rows, 128),
+          ...findFaults(program, [warmUp, alone, under], rows, 128),
           ...findAccepted(flood),
         ],
       };

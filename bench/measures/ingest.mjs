@@ -1,7 +1,7 @@
 // Durable answers: the role `api` alone.
 import { putUnderLoad } from "../lib/put-under-load.mjs";
 import { withSystem } from "../lib/system.mjs";
-import { findMissing, findRefused, triesOf } from "../lib/verify.mjs";
+import { findFaults, findRefused, triesOf } from "../lib/verify.mjs";
 import { halfRateOf, inProcesses } from "./cell.mjs";
 
 /** @typedef {import("./cell.mjs").Cell} Cell */
@@ -73,10 +73,7 @@ export async function runIngest(
     ...measured,
     walBytesPerEvent: walBytes / rows,
     fsyncsPerEvent: fsyncs / rows,
-    problems:
-      program === "shell" || program === "bare"
-        ? findRefused(loads)
-        : findMissing(loads, rows, connections),
+    problems: findFaults(program, loads, rows, connections),
   };
 }
 

@@ -11,6 +11,7 @@ import { halfTogether, sustained, together } from "./together.mjs";
 
 /** @typedef {import("./cell.mjs").Cell} Cell */
 /** @typedef {import("./cell.mjs").QueueKind} QueueKind */
+/** @typedef {import("../lib/server.mjs").Program} Program */
 /** @typedef {{ atLeast: number } | { atMost: number } | undefined} Goal */
 /** @typedef {(cell: Cell, field?: string) => number} Median by default of the rate */
 
@@ -41,6 +42,7 @@ export function listRows(options, queues) {
       ? [
           ...options.connections.flatMap((count) => limitRows(count, main)),
           ...openLoopLimitRows(main),
+          ...floodLimitRows(main),
           ...workerLimitRows(main, queues),
         ]
       : []),
@@ -85,33 +87,28 @@ function ingestRows(connections, main, queues) {
   ];
 }
 
-/** What other services could reach here. @param {number} connections @param {QueueKind} main @returns {Row[]} */
+/** What leaves most of the work out, beside what the product is compared with. @param {number} connections @param {QueueKind} main @returns {Row[]} */
 function limitRows(connections, main) {
   const under = `${String(connections)} connections`;
-  const least = closedLoop("least", main, connections);
-  const shell = closedLoop("shell", main, connections);
-  const inbox = closedLoop("inbox", main, connections);
-  return [
-    .../** @type {const} */ (["shell", "plain", "product"]).map((program) => {
-      const other = closedLoop(program, main, connections);
+  /** @type {readonly (readonly [Program, string, readonly Program[]])[]} */
+  const leftOut = [
+    ["least", "the least that answers durably", ["shell", "plain", "product"]],
+    ["inbox", "the shell with nothing but the inbox", ["shell", "plain"]],
+  ];
+  return leftOut.flatMap(([program, what, others]) => {
+    const cell = closedLoop(program, main, connections);
+    return others.map((other) => {
+      const base = closedLoop(other, main, connections);
       return {
         name: "limits",
-        what: `the least that answers durably / ${program}`,
+        what: `${what} / ${other}`,
         under,
         goal: undefined,
-        cells: [least, other],
-        value: (/** @type {Median} */ median) => median(least) / median(other),
+        cells: [cell, base],
+        value: (/** @type {Median} */ median) => median(cell) / median(base),
       };
-    }),
-    {
-      name: "limits",
-      what: "the shell with nothing but the inbox / the shell",
-      under,
-      goal: undefined,
-      cells: [inbox, shell],
-      value: (median) => median(inbox) / median(shell),
-    },
-  ];
+    });
+  });
 }
 
 /** What the sender and the shell alone take, without a database. @param {QueueKind} main @returns {Row[]} */
@@ -127,6 +124,23 @@ function openLoopLimitRows(main) {
       goal: undefined,
       cells: [full, floor, half],
       value: (median) => median(half, "p99Ms") / median(floor, "p50Ms"),
+    };
+  });
+}
+
+/** What the flood and its sender take from whoever shares the machine with them. @param {QueueKind} main @returns {Row[]} */
+function floodLimitRows(main) {
+  const flood = forgedFlood("product", main, MANY);
+  return /** @type {const} */ (["bare", "shell"]).map((program) => {
+    const genuine = genuineUnderFlood(flood, main, program);
+    return {
+      name: "limits",
+      what: `genuine p99 of ${program} under a forged flood / alone`,
+      under: "half of what the product refuses",
+      goal: undefined,
+      cells: [flood, genuine],
+      value: (median) =>
+        median(genuine, "p99Ms") / median(genuine, "aloneP99Ms"),
     };
   });
 }
