@@ -17,7 +17,7 @@ import { UsageError } from "./usage-error.ts";
 import { withDatabase } from "./with-database.ts";
 
 export const EVENTS_USAGE = `events [--state received|processed|ignored|failed] [--type TYPE] [--card ID] [--since TIME] [--until TIME] [--limit 100]
-      lists the inbox, oldest first; a time is 2026-04-12T10:00:00Z or an age: 30m, 6h, 2d`;
+      lists the newest of the inbox that match, the oldest of them first; a time is 2026-04-12T10:00:00Z or an age: 30m, 6h, 2d`;
 
 export async function events(
   args: readonly string[],
@@ -43,7 +43,8 @@ export async function events(
     until: readTime(values.until, "until"),
   };
   await withDatabase(config, async (db) => {
-    const rows = await listEvents(db, filter, readLimit(values.limit));
+    const limit = readLimit(values.limit);
+    const rows = await listEvents(db, filter, limit, "newest");
     print(
       formatTable(
         [
@@ -55,15 +56,17 @@ export async function events(
           "received_at",
           "last_error",
         ],
-        rows.map((row) => [
-          row.eventId,
-          row.eventType,
-          row.cardId ?? "",
-          row.state,
-          String(row.attempts),
-          row.receivedAt,
-          row.lastError ?? "",
-        ]),
+        rows
+          .toReversed()
+          .map((row) => [
+            row.eventId,
+            row.eventType,
+            row.cardId ?? "",
+            row.state,
+            String(row.attempts),
+            row.receivedAt,
+            row.lastError ?? "",
+          ]),
       ),
     );
   });

@@ -231,6 +231,22 @@ describe("what an operator asks reads no more than it shows", () => {
       "the events of a card",
       () => listEvents(db, { cardId: "card-77" }, BATCH),
     ],
+    ["the newest events", () => listEvents(db, {}, BATCH, "newest")],
+    [
+      "the newest events of a type",
+      () =>
+        listEvents(
+          db,
+          { type: "issuing.transaction.authorization" },
+          BATCH,
+          "newest",
+        ),
+    ],
+    ["the oldest events", () => listEvents(db, {}, BATCH)],
+    [
+      "the events of an hour",
+      () => listEvents(db, { since: new Date(Date.now() - 3_600_000) }, BATCH),
+    ],
     ["failed events", () => listEvents(db, { state: "failed" }, BATCH)],
     ["open quarantine entries", () => listQuarantine(db, {}, BATCH)],
   ])("%s", async (_, ask) => {
