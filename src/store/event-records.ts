@@ -49,6 +49,7 @@ const SUMMARY_COLUMNS = [
   "last_error",
 ] as const;
 
+/** A page of one end, by the time at which they were stored, and by id where that is the same. */
 export async function listEvents(
   db: Reader,
   filter: EventFilter,

@@ -38,7 +38,7 @@ export const mutants = [
       {
         file: "src/store/inbox.ts",
         from: "const stored = expectsCopies\n",
-        to: "const stored = entries.length > 0\n",
+        to: "const stored = !expectsCopies || entries.length > 0\n",
       },
       {
         file: "src/store/inbox.ts",
