@@ -42,7 +42,7 @@ export interface PostgresServer {
 
 export async function startPostgresServer(
   dataDir: string,
-  { durable } = { durable: true },
+  { durable = true, maxConnections = MAX_CONNECTIONS } = {},
 ): Promise<PostgresServer> {
   let port: number | undefined;
   const start = async (): Promise<EmbeddedPostgres> => {
@@ -51,7 +51,7 @@ export async function startPostgresServer(
       durable,
       ...(port !== undefined && { port }),
       settings: {
-        max_connections: String(MAX_CONNECTIONS),
+        max_connections: String(maxConnections),
         log_min_messages: "fatal",
       },
     });

@@ -37,6 +37,8 @@ const NEIGHBOURS = 40;
 const EVENTS_PER_SECOND = 4;
 /** Each attempt that ends the process costs its lease (10 s), the sweep's grace (3 s) and a start. */
 const POISON_TIMEOUT_MS = 240_000;
+/** Each of the five services may hold 25 with its queue on PostgreSQL, and leaves as many behind when it is killed. */
+const MAX_CONNECTIONS = 300;
 /** Of an event that comes after the poison was given up; generous, for a machine that does other things, too. */
 const USUAL_PACE_MS = 5_000;
 
@@ -48,7 +50,8 @@ export async function stopPoison(
   mkdirSync(folder, { recursive: true });
   const postgres = await startPostgresServer(
     join(folder, "postgres"),
-    { durable: false }, // nobody stops it here, and five services share its disk
+    // Nobody stops it here, and five services share its disk.
+    { durable: false, maxConnections: MAX_CONNECTIONS },
   );
   const redis =
     queue === "redis"
