@@ -27,7 +27,7 @@ export function findMissing(loads, rows, inFlight) {
 const WITHOUT_DATABASE = ["shell", "bare"];
 
 /**
- * What can be wrong with a program; else as `findMissing`.
+ * As `findMissing`, for any program.
  *
  * @param {import("./server.mjs").Program} program @param {readonly import("./load.mjs").Load[]} loads
  * @param {number} rows @param {number} inFlight

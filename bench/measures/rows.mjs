@@ -87,7 +87,11 @@ function ingestRows(connections, main, queues) {
   ];
 }
 
-/** What leaves most of the work out, beside what the product is compared with. @param {number} connections @param {QueueKind} main @returns {Row[]} */
+/**
+ * What leaves most of the work out, beside what the product is compared with.
+ *
+ * @param {number} connections @param {QueueKind} main @returns {Row[]}
+ */
 function limitRows(connections, main) {
   const under = `${String(connections)} connections`;
   /** @type {readonly (readonly [Program, string, readonly Program[]])[]} */

@@ -17,7 +17,8 @@ import { UsageError } from "./usage-error.ts";
 import { withDatabase } from "./with-database.ts";
 
 export const EVENTS_USAGE = `events [--state received|processed|ignored|failed] [--type TYPE] [--card ID] [--since TIME] [--until TIME] [--limit 100]
-      lists the newest of the inbox that match, the oldest of them first; a time is 2026-04-12T10:00:00Z or an age: 30m, 6h, 2d`;
+      lists the newest of the inbox that match, the oldest of them first
+      a time is 2026-04-12T10:00:00Z or an age: 30m, 6h, 2d`;
 
 export async function events(
   args: readonly string[],

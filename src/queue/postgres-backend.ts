@@ -121,25 +121,30 @@ function poolConfig(
   config: PostgresPoolConfig,
 ): PostgresPoolConfig {
   return {
-    connectionString: connection.url,
+    ...withSessionOptions(connection.url),
     schema: QUEUE_SCHEMA,
     keepAlive: true,
     idleTimeoutMillis: 60_000,
-    onConnect: prepareSession,
     ...config,
   };
 }
 
 /**
- * BullMQ sets its search_path by a start-up option, which an `options` in the URL replaces: so it is set here again.
+ * BullMQ adds its search_path to `options`, and pg would take those of the URL instead: so they are taken out of it.
  *
  * A hint's commit does not wait for the disk, and does not hold up those of the inbox there. What a crash of PostgreSQL
  * takes of the queue's last fraction of a second is found by the sweep.
  */
-async function prepareSession(client: pg.ClientBase): Promise<void> {
-  await client.query(
-    `set search_path to ${QUEUE_SCHEMA}; set synchronous_commit = off`,
-  );
+function withSessionOptions(
+  text: string,
+): Pick<PostgresPoolConfig, "connectionString" | "options"> {
+  const url = new URL(text);
+  const own = url.searchParams.get("options") ?? "";
+  url.searchParams.delete("options");
+  return {
+    connectionString: url.href,
+    options: `${own} -c synchronous_commit=off`,
+  };
 }
 
 /** Has a listener for errors from its beginning to its end. */
@@ -155,7 +160,7 @@ class ListeningClient extends pg.Client {
   }
 }
 
-/** BullMQ's backend, with four corrections so that it survives a lost server. */
+/** BullMQ's backend, with five corrections so that it survives a lost server. */
 const createRobustBackend: typeof createPostgresBackend = (
   name,
   options,
@@ -200,6 +205,19 @@ const createRobustBackend: typeof createPostgresBackend = (
   //    notification, and jobs that came meanwhile have already had theirs.
   Object.defineProperty(backend, "maximumBlockTimeout", {
     value: WORKER_OPTIONS.drainDelay,
+  });
+
+  // 5. A worker that has just begun to listen when that connection is lost waits
+  //    on it, deaf, to the end of its time: it is told of the loss before it can
+  //    be woken (`waitForJob` in postgres-queue-backend.js). So it is told again.
+  let isToldAgain = false;
+  backend.connection.on("listenerinvalidated", () => {
+    if (isToldAgain) return;
+    setImmediate(() => {
+      isToldAgain = true;
+      backend.connection.emit("listenerinvalidated");
+      isToldAgain = false;
+    });
   });
   return backend;
 };

@@ -284,35 +284,36 @@ for (const { name, describeBackend, open } of backends) {
 }
 
 describe("a session of the queue on PostgreSQL", () => {
-  let backend: PostgresBackend;
-
-  beforeAll(async () => {
-    backend = await openPostgres();
-  });
-  afterAll(async () => {
-    await backend.close();
-  });
-
   test("commits a hint without waiting for the disk", async () => {
-    await backend.watchCommits();
+    const backend = await openPostgres();
+    toClose.unshift(() => backend.close());
+    await backend.watchSettings();
 
     await openQueue(backend.connection).enqueue({ eventIds: ["a"], name: "t" });
 
-    expect(await backend.seenCommits()).toEqual(["off"]);
+    expect(await backend.seenSettings()).toMatchObject([
+      { synchronous_commit: "off" },
+    ]);
   });
 
-  test("finds BullMQ's functions also when DATABASE_URL has options of its own", async () => {
+  test("has what the options in DATABASE_URL set, and finds BullMQ's functions", async () => {
+    const backend = await openPostgres();
+    toClose.unshift(() => backend.close());
     const url = new URL(backend.connection.url);
-    url.searchParams.set("options", "-c statement_timeout=60s");
+    url.searchParams.set("options", "-c lock_timeout=4321ms");
     const connection = { ...backend.connection, url: url.href };
+    await backend.watchSettings();
     const queue = openQueue(connection);
     const jobs = collectJobs(connection);
 
     await queue.enqueue({ eventIds: ["b"], name: "t" });
 
     await eventually(() => {
-      expect(jobs).toContainEqual({ eventIds: ["b"], oneByOne: false });
+      expect(jobs).toEqual([{ eventIds: ["b"], oneByOne: false }]);
     });
+    expect(await backend.seenSettings()).toEqual([
+      { synchronous_commit: "off", lock_timeout: "4321ms" },
+    ]);
   });
 });
 
@@ -385,7 +386,7 @@ describe("the queue on PostgreSQL, when things go wrong", () => {
 
     await eventually(() => {
       expect(jobs.map(({ eventIds }) => eventIds[0])).toContain("after");
-    }, 8_000); // a notification that came before it listened again is lost: it looks for itself every 5 s
+    }, 4_000);
   });
 });
 
@@ -471,6 +472,43 @@ describe("a worker on PostgreSQL that waits for notifications", () => {
         ["after"],
       ]);
     });
+  });
+
+  test("is not deaf when that connection is lost as soon as it listens", async () => {
+    const backend = await openPostgres();
+    toClose.unshift(() => backend.close());
+    let isLost = false;
+    let hasLooked = false;
+    const url = await startProxy(backend.connection.url, () => {
+      let listens = false;
+      return {
+        sent: (chunk) => {
+          listens ||= chunk.includes("LISTEN");
+          hasLooked ||= isLost && chunk.includes("AS present"); // has_waiting_job.sql
+        },
+        answered: (chunk, client) => {
+          if (!listens || isLost) {
+            client.write(chunk);
+            return;
+          }
+          isLost = true;
+          client.end(Buffer.concat([chunk, FATAL]));
+        },
+      };
+    });
+    const jobs = collectJobs({ kind: "postgres", url });
+    await eventually(() => {
+      expect(hasLooked).toBe(true);
+    });
+
+    const hintedAt = Date.now();
+    await openQueue(backend.connection).enqueue({ eventIds: ["a"], name: "t" });
+    await eventually(() => {
+      expect(jobs).toHaveLength(1);
+    }, 8_000);
+
+    // It looks for itself every 5 s only.
+    expect(Date.now() - hintedAt).toBeLessThan(2_000);
   });
 });
 
@@ -709,9 +747,9 @@ interface PostgresBackend extends Backend {
   readonly connection: Extract<QueueConnection, { kind: "postgres" }>;
   /** @param which of them: a condition on `pg_stat_activity` */
   cutConnections(which?: string): Promise<void>;
-  /** Makes commits wait for the disk, as servers do elsewhere, and notes whether those that add a job do. */
-  watchCommits(): Promise<void>;
-  seenCommits(): Promise<unknown[]>;
+  /** Makes commits wait for the disk, as servers do elsewhere, and notes the settings of the sessions that add a job. */
+  watchSettings(): Promise<void>;
+  seenSettings(): Promise<unknown[]>;
 }
 
 async function openPostgres(): Promise<PostgresBackend> {
@@ -751,26 +789,24 @@ async function openPostgres(): Promise<PostgresBackend> {
           where datname = current_database() and pid <> pg_backend_pid() and ${which}`,
       );
     },
-    watchCommits: async () => {
+    watchSettings: async () => {
       await database.query(
         `do $$ begin
            execute format('alter database %I set synchronous_commit = on', current_database());
          end $$`,
       );
       await database.query(`
-        create table seen (value text);
+        create table seen (synchronous_commit text, lock_timeout text);
         create function note() returns trigger language plpgsql as $$
           begin
-            insert into public.seen values (current_setting('synchronous_commit'));
+            insert into public.seen
+            values (current_setting('synchronous_commit'), current_setting('lock_timeout'));
             return new;
           end $$;
         create trigger note after insert on bullmq.job
           for each row execute function note()`);
     },
-    seenCommits: async () => {
-      const { rows } = await database.query("select value from seen");
-      return rows.map((row) => row["value"]);
-    },
+    seenSettings: async () => (await database.query("select * from seen")).rows,
     close: database.drop,
   };
 }

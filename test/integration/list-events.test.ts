@@ -12,12 +12,15 @@ let store: TestStore;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
+/** From the newest to the oldest; of the same age the greater id is the newer. */
 const AGES: Readonly<Record<string, number>> = {
   "newest, without body": 0,
   "a minute": MINUTE_MS,
   "half an hour": HOUR_MS / 2,
   "half a day, without body": DAY_MS / 2,
-  "ten days": 10 * DAY_MS,
+  "ten days, z": 10 * DAY_MS,
+  "ten days, b, without body": 10 * DAY_MS,
+  "ten days, a": 10 * DAY_MS,
   "a year, without body": 365 * DAY_MS,
 };
 const names = Object.keys(AGES);
