@@ -4,11 +4,11 @@ import { hash } from "node:crypto";
 import { createServer } from "node:http";
 import { createBatcher } from "../../dist/src/batcher.js";
 import { recordEvents } from "../../dist/src/store/inbox.js";
-import { tuneHeap } from "../../dist/src/tune-heap.js";
+import { tuneV8 } from "../../dist/src/tune-v8.js";
 import { openPool } from "../lib/pool.mjs";
 import { isGenuine } from "./is-genuine.mjs";
 
-tuneHeap();
+tuneV8();
 const pool = openPool("least durable");
 /** @type {import("../../src/batcher.ts").Batcher<import("../../src/store/inbox.ts").InboxEntry, string>} */
 const inbox = createBatcher({

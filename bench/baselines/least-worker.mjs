@@ -4,13 +4,13 @@
 // send arrays. A worker that keeps all of these tables does more in each of its transactions.
 import { randomUUID } from "node:crypto";
 import { textArray } from "../../dist/src/store/array-parameter.js";
-import { tuneHeap } from "../../dist/src/tune-heap.js";
+import { tuneV8 } from "../../dist/src/tune-v8.js";
 import { openPool } from "../lib/pool.mjs";
 
 const LANES = 2;
 const EVENTS_TOGETHER = 500;
 
-tuneHeap();
+tuneV8();
 const pool = openPool("least worker", {
   maxConnections: LANES,
   queryTimeoutMs: 30_000,

@@ -12,9 +12,9 @@ import { queueConnection } from "../../dist/src/service.js";
 import { createPool } from "../../dist/src/store/database.js";
 import { isDataFault } from "../../dist/src/store/errors.js";
 import { createRecorder } from "../../dist/src/store/inbox.js";
-import { tuneHeap } from "../../dist/src/tune-heap.js";
+import { tuneV8 } from "../../dist/src/tune-v8.js";
 
-tuneHeap();
+tuneV8();
 const nothing = () => undefined;
 const config = loadConfig(process.env);
 const url = config.postgres.url ?? "";

@@ -6,11 +6,11 @@ import { webhookRoute } from "../../dist/src/http/webhook-route.js";
 import { createLogger } from "../../dist/src/logger.js";
 import { createMetrics } from "../../dist/src/metrics.js";
 import { createWebhookReceiver } from "../../dist/src/receive-webhook.js";
-import { tuneHeap } from "../../dist/src/tune-heap.js";
+import { tuneV8 } from "../../dist/src/tune-v8.js";
 
 /** @param {import("../../src/receive-webhook.ts").ReceiveOptions["record"]} record */
 export async function startShell(record) {
-  tuneHeap();
+  tuneV8();
   const config = loadConfig(process.env);
   const log = createLogger(config.logLevel);
   const metrics = createMetrics({

@@ -5,7 +5,7 @@ import { ConfigError } from "../config.ts";
 import type { Logger } from "../logger.ts";
 import { createLogger } from "../logger.ts";
 import { openDatabase, startServer } from "../serve.ts";
-import { tuneHeap } from "../tune-heap.ts";
+import { tuneV8 } from "../tune-v8.ts";
 import { startWatchdog } from "../watchdog.ts";
 
 /** What was started, to be stopped. */
@@ -20,7 +20,7 @@ interface Running {
  * @returns when everything is stopped; the process can then exit with 0
  */
 export async function serve(config: Config, folder: string): Promise<void> {
-  tuneHeap();
+  tuneV8();
   const member = memberNumber();
   const isMember = member !== undefined;
   const logger = createLogger(config.logLevel);
