@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { setTimeout } from "node:timers/promises";
 import { createBatcher } from "./batcher.ts";
 import type { NewEvent } from "./receive-webhook.ts";
 
@@ -8,8 +8,11 @@ export interface HintOptions {
     readonly eventIds: readonly string[];
     readonly name: string;
   }) => Promise<void>;
+  /** Since when the job that is next waits for a worker; undefined when none does. Settles in bounded time. */
+  readonly oldestWaitingAt: () => Promise<Date | undefined>;
   /** Told of events that the queue was not told of: the sweep finds them. */
   readonly onLost: () => void;
+  readonly sleep?: (ms: number) => Promise<unknown>;
 }
 
 export interface Hints {
@@ -19,13 +22,18 @@ export interface Hints {
   readonly drain: () => Promise<void>;
 }
 
-/**
- * Between two calls. A call costs Node.js and the queue as much as recording ten events; a hundred of them a second are
- * hardly seen, and an event is not seen to wait.
- */
+/** Between two calls. An event is not seen to wait for so long. */
 const PAUSE_MS = 10;
+/**
+ * Between two calls while jobs wait for a worker for at least as long: whoever is at the end of that line is not served
+ * later for it. A call costs Node.js and the queue as much as recording ten events, and a hundred of them a second cost
+ * a busy machine several hundred events.
+ */
+const LONG_PAUSE_MS = 40;
+/** Between two looks at that line, each of which costs about a call. */
+const LOOK_EVERY_MS = 100;
 /** More than are recorded in a pause. A worker takes a long job in several transactions. */
-const MAX_FLUSHES_IN_JOB = 16;
+const MAX_FLUSHES_IN_JOB = 32;
 /** Seconds of traffic. While the queue is away this is all that is kept in memory of it. */
 const MAX_FLUSHES_WAITING = 256;
 /** With the time-out of a call this stays below the time after which the sweep takes a hint for lost. */
@@ -35,14 +43,21 @@ const MAX_WAIT_MS = 2_000;
  * Tells the queue which events wait. The first is told of at once; what is recorded while that call is under way, or
  * right after it, goes with the next one: so the cost of a hint falls as the load rises.
  */
-export function createHints({ enqueue, onLost }: HintOptions): Hints {
+export function createHints({
+  enqueue,
+  oldestWaitingAt,
+  onLost,
+  sleep = setTimeout,
+}: HintOptions): Hints {
+  const choosePause = createPace(oldestWaitingAt);
   const jobs = createBatcher({
     flush: async (flushes: readonly (readonly NewEvent[])[]) => {
       const events = flushes.flat();
       const eventIds = events.map(({ eventId }) => eventId);
-      const pause = sleep(PAUSE_MS);
+      const call = enqueue({ eventIds, name: nameOfJob(events) });
+      const pause = choosePause().then((ms) => sleep(ms));
       try {
-        await enqueue({ eventIds, name: nameOfJob(events) });
+        await call;
       } finally {
         await pause;
       }
@@ -60,6 +75,21 @@ export function createHints({ enqueue, onLost }: HintOptions): Hints {
       });
     },
     drain: jobs.drain,
+  };
+}
+
+/** How long to pause; looks at the queue now and then, and takes one that does not answer for one without a line. */
+function createPace(oldestWaitingAt: HintOptions["oldestWaitingAt"]) {
+  let pauseMs = PAUSE_MS;
+  let lookedAtMs = -Infinity;
+  return async (): Promise<number> => {
+    const nowMs = performance.now();
+    if (nowMs - lookedAtMs < LOOK_EVERY_MS) return pauseMs;
+    lookedAtMs = nowMs;
+    const oldest = await oldestWaitingAt().catch(() => undefined);
+    const waitsMs = oldest === undefined ? 0 : Date.now() - oldest.getTime();
+    pauseMs = waitsMs >= LONG_PAUSE_MS ? LONG_PAUSE_MS : PAUSE_MS;
+    return pauseMs;
   };
 }
 

@@ -70,6 +70,7 @@ export async function startService(
   const queue = createEventQueue(connection, { log });
   const hints = createHints({
     enqueue: (hint) => queue.enqueue(hint),
+    oldestWaitingAt: () => queue.oldestWaitingAt(),
     onLost: () => {
       metrics.hintFailed();
     },

@@ -1,4 +1,5 @@
 import type { ErrorRequestHandler, RequestHandler, Response } from "express";
+import { answerJson } from "./answer-json.ts";
 
 /** One thing that is wrong with a payload, by the dotted path of the field. */
 export interface AnswerIssue {
@@ -14,9 +15,9 @@ export function answerError(
   message: string,
   issues?: readonly AnswerIssue[],
 ): void {
-  response
-    .status(status)
-    .json({ error: { code, message, ...(issues && { issues }) } });
+  answerJson(response, status, {
+    error: { code, message, ...(issues && { issues }) },
+  });
 }
 
 export const answerNotFound: RequestHandler = (_request, response) => {

@@ -3,6 +3,7 @@ import type { Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { promisify } from "node:util";
 import type { Express } from "express";
+import { answerJson } from "./answer-json.ts";
 
 export interface ListeningServer {
   readonly port: number;
@@ -80,17 +81,12 @@ function answerExpectation(
   _request: IncomingMessage,
   response: ServerResponse,
 ): void {
-  response.writeHead(417, {
-    "Content-Type": "application/json; charset=utf-8",
-    Connection: "close",
-  });
-  response.end(errorBody("expectation_failed"));
+  response.setHeader("Connection", "close");
+  answerJson(response, 417, errorOf("expectation_failed"));
 }
 
-function errorBody(code: string): string {
-  return JSON.stringify({
-    error: { code, message: "The request could not be read." },
-  });
+function errorOf(code: string): object {
+  return { error: { code, message: "The request could not be read." } };
 }
 
 /** A request that Node cannot parse has no response object; the answer is still JSON. */
@@ -103,7 +99,7 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
     "400 Bad Request",
     "bad_request",
   ];
-  const body = errorBody(code);
+  const body = JSON.stringify(errorOf(code));
   socket.end(
     `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json; charset=utf-8\r\n` +
       `Content-Length: ${String(Buffer.byteLength(body))}\r\n\r\n${body}`,

@@ -3,6 +3,7 @@ import { Router } from "express";
 import type { Metrics } from "../metrics.ts";
 import type { Receipt, WebhookReceiver } from "../receive-webhook.ts";
 import { allowAddresses } from "./allow-addresses.ts";
+import { answerJson } from "./answer-json.ts";
 import { createEndOfTurn } from "./end-of-turn.ts";
 import { answerError, answerUnavailable } from "./error-answer.ts";
 import { IN_FLIGHT_LIMITS, limitInFlight } from "./limit-in-flight.ts";
@@ -77,7 +78,10 @@ function answer(response: Response, receipt: Receipt): void {
     case "accepted":
     case "duplicate":
     case "ignored":
-      response.json({ status: receipt.kind, event_id: receipt.eventId });
+      answerJson(response, 200, {
+        status: receipt.kind,
+        event_id: receipt.eventId,
+      });
       return;
     case "missing-signature":
       answerError(

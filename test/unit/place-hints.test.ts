@@ -1,4 +1,4 @@
-import { describe, expect, test } from "@jest/globals";
+import { afterEach, describe, expect, jest, test } from "@jest/globals";
 import { waitFor } from "../support/wait-for.ts";
 import { createHints } from "../../src/place-hints.ts";
 
@@ -7,19 +7,30 @@ const event = (eventId: string, eventType = "card.update.succeeded") => ({
   eventType,
 });
 
-/** A queue that answers when it is told to. */
-function aQueue() {
+/** A queue that answers when it is told to, and whose line has stood for as long as it is told. */
+function aQueue({ lineMs }: { lineMs?: (() => number) | undefined } = {}) {
   const jobs: { eventIds: readonly string[]; name: string }[] = [];
   const answers: { resolve: () => void; reject: (error: Error) => void }[] = [];
+  const pauses: number[] = [];
   let lost = 0;
+  let looks = 0;
   const hints = createHints({
     enqueue: (job) =>
       new Promise((resolve, reject) => {
         jobs.push(job);
         answers.push({ resolve, reject });
       }),
+    oldestWaitingAt: async () => {
+      looks++;
+      await Promise.resolve();
+      return lineMs && new Date(Date.now() - lineMs());
+    },
     onLost: () => {
       lost++;
+    },
+    sleep: (ms) => {
+      pauses.push(ms);
+      return Promise.resolve();
     },
   });
   const turn = () => new Promise((resolve) => setImmediate(resolve));
@@ -27,8 +38,25 @@ function aQueue() {
     waitFor(() => Promise.resolve(jobs.length >= count), {
       what: `${String(count)} jobs`,
     });
-  return { hints, jobs, answers, turn, untilJobs, lost: () => lost };
+  return {
+    hints,
+    jobs,
+    answers,
+    pauses,
+    turn,
+    untilJobs,
+    lost: () => lost,
+    looks: () => looks,
+  };
 }
+
+const away = (): never => {
+  throw new Error("away");
+};
+
+afterEach(() => {
+  jest.restoreAllMocks();
+});
 
 describe("hints", () => {
   test("a lone event goes at once, in a job named after its type", async () => {
@@ -79,5 +107,53 @@ describe("hints", () => {
 
     expect(jobs).toHaveLength(1);
     expect(lost()).toBeGreaterThan(700);
+  });
+
+  test.each<{ line: string; lineMs: (() => number) | undefined; ms: number }>([
+    { line: "nothing", lineMs: undefined, ms: 10 },
+    {
+      line: "a job that waits for less than the longer pause",
+      lineMs: () => 39,
+      ms: 10,
+    },
+    {
+      line: "a job that waits for as long as the longer pause",
+      lineMs: () => 40,
+      ms: 40,
+    },
+    {
+      line: "a job that no worker took for an hour",
+      lineMs: () => 3_600_000,
+      ms: 40,
+    },
+    {
+      line: "a job of a machine whose clock is ahead",
+      lineMs: () => -60_000,
+      ms: 10,
+    },
+    { line: "a queue that cannot be looked at", lineMs: away, ms: 10 },
+  ])("behind $line the pause is $ms ms", async ({ lineMs, ms }) => {
+    jest.spyOn(Date, "now").mockReturnValue(1_700_000_000_000);
+    const { hints, answers, pauses, turn } = aQueue({ lineMs });
+
+    hints.place([event("a")]);
+    await turn();
+    answers[0]?.resolve();
+    await hints.drain();
+
+    expect(pauses).toEqual([ms]);
+  });
+
+  test("many calls share a look at the queue", async () => {
+    const { hints, answers, untilJobs, looks } = aQueue();
+
+    for (let n = 1; n <= 5; n++) {
+      hints.place([event(String(n))]);
+      await untilJobs(n);
+      answers[n - 1]?.resolve();
+      await hints.drain();
+    }
+
+    expect(looks()).toBe(1);
   });
 });
