@@ -1,4 +1,4 @@
-import { setTimeout } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { createBatcher } from "./batcher.ts";
 import type { NewEvent } from "./receive-webhook.ts";
 
@@ -12,7 +12,8 @@ export interface HintOptions {
   readonly oldestWaitingAt: () => Promise<Date | undefined>;
   /** Told of events that the queue was not told of: the sweep finds them. */
   readonly onLost: () => void;
-  readonly sleep?: (ms: number) => Promise<unknown>;
+  /** Settles so many milliseconds later; by the clock unless a test says otherwise. */
+  readonly pause?: (ms: number) => Promise<unknown>;
 }
 
 export interface Hints {
@@ -26,8 +27,8 @@ export interface Hints {
 const PAUSE_MS = 10;
 /**
  * Between two calls while jobs wait for a worker for at least as long: whoever is at the end of that line is not served
- * later for it. A call costs Node.js and the queue as much as recording ten events, and a hundred of them a second cost
- * a busy machine several hundred events.
+ * later for it. A call costs Node.js and the queue as much as recording ten events, so that a hundred of them a second
+ * take the place of a thousand.
  */
 const LONG_PAUSE_MS = 40;
 /** Between two looks at that line, each of which costs about a call. */
@@ -47,19 +48,19 @@ export function createHints({
   enqueue,
   oldestWaitingAt,
   onLost,
-  sleep = setTimeout,
+  pause = sleep,
 }: HintOptions): Hints {
-  const choosePause = createPace(oldestWaitingAt);
+  const choosePause = createPauseChooser(oldestWaitingAt);
   const jobs = createBatcher({
     flush: async (flushes: readonly (readonly NewEvent[])[]) => {
       const events = flushes.flat();
       const eventIds = events.map(({ eventId }) => eventId);
       const call = enqueue({ eventIds, name: nameOfJob(events) });
-      const pause = choosePause().then((ms) => sleep(ms));
+      const paused = choosePause().then((ms) => pause(ms));
       try {
         await call;
       } finally {
-        await pause;
+        await paused;
       }
       return flushes.map(() => undefined);
     },
@@ -79,7 +80,7 @@ export function createHints({
 }
 
 /** How long to pause; looks at the queue now and then, and takes one that does not answer for one without a line. */
-function createPace(oldestWaitingAt: HintOptions["oldestWaitingAt"]) {
+function createPauseChooser(oldestWaitingAt: HintOptions["oldestWaitingAt"]) {
   let pauseMs = PAUSE_MS;
   let lookedAtMs = -Infinity;
   return async (): Promise<number> => {

@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { RequestHandler } from "express";
 import { Router } from "express";
+import { answerJson } from "./answer-json.ts";
 import { answerError } from "./error-answer.ts";
 
 /** What an operator may look at. Neither shows a body. */
@@ -22,7 +23,7 @@ export function adminRoutes(token: string, queries: AdminQueries): Router {
   router.use("/admin", requireToken(token));
   router.get("/admin/events", async (request, response) => {
     const { state, card } = request.query;
-    response.json({
+    answerJson(response, 200, {
       events: await queries.events({
         state: textOf(state),
         cardId: textOf(card),
@@ -30,7 +31,7 @@ export function adminRoutes(token: string, queries: AdminQueries): Router {
     });
   });
   router.get("/admin/quarantine", async (_request, response) => {
-    response.json({ quarantine: await queries.quarantine() });
+    answerJson(response, 200, { quarantine: await queries.quarantine() });
   });
   return router;
 }

@@ -1,4 +1,5 @@
 import { Router } from "express";
+import { answerJson } from "./answer-json.ts";
 
 /** What the service needs to do its work. Each check rejects when it is not there. */
 export interface HealthChecks {
@@ -21,7 +22,7 @@ export function healthRoutes(
 ): Router {
   const router = Router();
   router.get("/healthz", (_request, response) => {
-    response.json({ status: "ok" });
+    answerJson(response, 200, { status: "ok" });
   });
   router.get("/readyz", async (_request, response) => {
     const [postgres, queue, migrations] = await Promise.all([
@@ -36,7 +37,7 @@ export function healthRoutes(
         ? "ready"
         : "degraded"
       : "unavailable";
-    response.status(isReady ? 200 : 503).json({
+    answerJson(response, isReady ? 200 : 503, {
       status,
       postgres: { status: postgres },
       queue: { status: queue },

@@ -316,6 +316,18 @@ describe.each(queueKinds.filter(isAvailable))(
         expect(headers.get("etag")).toBeNull();
       });
 
+      test("is whole where an id has characters of several bytes", async () => {
+        const event = {
+          ...aStatusUpdate(),
+          event_id: `${randomUUID()} é 卡 🂡`,
+        };
+
+        const { status, body } = await deliver(service, event);
+
+        expect(status).toBe(200);
+        expect(body).toEqual({ status: "accepted", event_id: event.event_id });
+      });
+
       test("names every field that is wrong by its path, and no value", async () => {
         const event = aStatusUpdate({
           card_id: 5,

@@ -8,7 +8,13 @@ const event = (eventId: string, eventType = "card.update.succeeded") => ({
 });
 
 /** A queue that answers when it is told to, and whose line has stood for as long as it is told. */
-function aQueue({ lineMs }: { lineMs?: (() => number) | undefined } = {}) {
+function aQueue({
+  lineMs,
+  pauseEnds = Promise.resolve(),
+}: {
+  lineMs?: (() => number) | undefined;
+  pauseEnds?: Promise<void>;
+} = {}) {
   const jobs: { eventIds: readonly string[]; name: string }[] = [];
   const answers: { resolve: () => void; reject: (error: Error) => void }[] = [];
   const pauses: number[] = [];
@@ -28,9 +34,9 @@ function aQueue({ lineMs }: { lineMs?: (() => number) | undefined } = {}) {
     onLost: () => {
       lost++;
     },
-    sleep: (ms) => {
+    pause: (ms) => {
       pauses.push(ms);
-      return Promise.resolve();
+      return pauseEnds;
     },
   });
   const turn = () => new Promise((resolve) => setImmediate(resolve));
@@ -144,16 +150,41 @@ describe("hints", () => {
     expect(pauses).toEqual([ms]);
   });
 
-  test("many calls share a look at the queue", async () => {
-    const { hints, answers, untilJobs, looks } = aQueue();
+  test("the next call waits until the pause is over", async () => {
+    let endPause = () => {};
+    const pauseEnds = new Promise<void>((resolve) => {
+      endPause = resolve;
+    });
+    const { hints, jobs, answers, turn } = aQueue({ pauseEnds });
+    hints.place([event("a")]);
+    hints.place([event("b")]);
+    await turn();
+    hints.place([event("c")]);
 
-    for (let n = 1; n <= 5; n++) {
-      hints.place([event(String(n))]);
-      await untilJobs(n);
-      answers[n - 1]?.resolve();
+    answers[0]?.resolve();
+    await turn();
+    const meanwhile = jobs.length;
+    endPause();
+    await turn();
+
+    expect(meanwhile).toBe(1);
+    expect(jobs).toHaveLength(2);
+  });
+
+  test("the queue is looked at ten times a second at most", async () => {
+    const now = jest.spyOn(performance, "now");
+    const { hints, answers, turn, looks } = aQueue();
+    const looksAfterCallAt = async (ms: number) => {
+      now.mockReturnValue(ms);
+      hints.place([event(String(ms))]);
+      await turn();
+      answers.at(-1)?.resolve();
       await hints.drain();
-    }
+      return looks();
+    };
 
-    expect(looks()).toBe(1);
+    expect(await looksAfterCallAt(1_000)).toBe(1);
+    expect(await looksAfterCallAt(1_099)).toBe(1);
+    expect(await looksAfterCallAt(1_100)).toBe(2);
   });
 });
