@@ -10,6 +10,13 @@ export interface BatcherOptions<Item, Result> {
   /** Does the work of many at once; one result for each item, in their order. */
   readonly flush: (items: readonly Item[]) => Promise<readonly Result[]>;
   readonly maxBatch: number;
+  /**
+   * From so many items on, a batch is at most half of what is under way: of what waits, and of what the batch before has
+   * just answered. Senders that wait for their answers then keep two batches of one size going: while one is flushed,
+   * the other is answered and asked anew. Without it a large and a small batch take turns for seconds, and whoever makes
+   * the items rests while the large one is flushed.
+   */
+  readonly halveFrom?: number;
   /** How many may wait while a flush is under way; beyond it `add` refuses. */
   readonly maxWaiting: number;
   /** When the first in the queue has waited for so long, `add` refuses, too: a count says little when flushes are slow. */
@@ -41,7 +48,7 @@ export function createBatcher<Item, Result>(
 ): Batcher<Item, Result> {
   let waiting: Waiting<Item, Result>[] = [];
   let running: Promise<void> | undefined;
-  const maxWaitMs = options.maxWaitMs ?? Infinity;
+  const { maxBatch, maxWaitMs = Infinity, halveFrom = Infinity } = options;
 
   const add = (item: Item): Promise<Result> => {
     const since = performance.now();
@@ -58,10 +65,14 @@ export function createBatcher<Item, Result>(
   const run = async (): Promise<void> => {
     // Requests that were read in the same turn of the event loop share the first batch.
     await Promise.resolve();
+    let flushed = 0;
     while (waiting.length > 0) {
-      const batch = waiting.slice(0, options.maxBatch);
-      waiting = waiting.slice(options.maxBatch);
+      const half = Math.ceil((waiting.length + flushed) / 2);
+      const size = Math.min(maxBatch, Math.max(half, halveFrom));
+      const batch = waiting.slice(0, size);
+      waiting = waiting.slice(size);
       await flushBatch(batch, options);
+      flushed = batch.length;
     }
     running = undefined;
   };

@@ -1,5 +1,6 @@
 import type { Pool } from "pg";
 import { findPendingMigrations } from "../db/migrate.ts";
+import { createBatchLog } from "./batch-log.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { noCheckpoint } from "./checkpoint.ts";
 import type { Config } from "./config.ts";
@@ -17,11 +18,13 @@ import { createHints } from "./place-hints.ts";
 import { createEventQueue } from "./queue/event-queue.ts";
 import type { QueueConnection } from "./queue/queue-connection.ts";
 import { createRateLimitedLog } from "./rate-limited-log.ts";
+import type { WebhookReceiver } from "./receive-webhook.ts";
 import { createWebhookReceiver } from "./receive-webhook.ts";
 import type { Database, EventState } from "./store/database.ts";
 import { EVENT_STATES, createDatabase, createPool } from "./store/database.ts";
 import { describeError, isDataFault } from "./store/errors.ts";
 import { listEvents, listQuarantine } from "./store/event-records.ts";
+import type { Recorded } from "./store/inbox.ts";
 import {
   createRecorder,
   findOldestWaitingSeconds,
@@ -180,24 +183,19 @@ function createReceiver({
   hints,
   log,
   checkpoint,
-}: ReceiverParts) {
+}: ReceiverParts): WebhookReceiver {
   const db = createDatabase(pool);
   const record = createRecorder(pool);
-  return createWebhookReceiver({
+  const recordedLog = createBatchLog((line) => {
+    log.info(line, "events recorded");
+  });
+  const receiver = createWebhookReceiver({
     rules: config.webhook,
     nowMs: Date.now,
     record: async (entries) => {
       const startedAt = performance.now();
       const results = await record(entries);
-      log.info(
-        {
-          recorded: results.filter((result) => result === "recorded").length,
-          duplicates: results.filter((result) => result === "duplicate").length,
-          conflicts: results.filter((result) => result === "conflict").length,
-          durationMs: Math.round(performance.now() - startedAt),
-        },
-        "events recorded",
-      );
+      recordedLog.add(countResults(results), performance.now() - startedAt);
       checkpoint(
         "recorded",
         entries.map(({ eventId }) => eventId),
@@ -228,7 +226,24 @@ function createReceiver({
     },
     isItemFault: isDataFault,
   });
+  const drain = async () => {
+    await receiver.drain();
+    recordedLog.end();
+  };
+  return { ...receiver, drain };
 }
+
+function countResults(results: readonly Recorded[]) {
+  const counts = { recorded: 0, duplicates: 0, conflicts: 0 };
+  for (const result of results) counts[COUNTED_AS[result]]++;
+  return counts;
+}
+
+const COUNTED_AS = {
+  recorded: "recorded",
+  duplicate: "duplicates",
+  conflict: "conflicts",
+} as const satisfies Record<Recorded, string>;
 
 const ADMIN_ROWS = 100;
 

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { createBatchLog } from "./batch-log.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { Config } from "./config.ts";
 import { createLanes } from "./lanes.ts";
@@ -76,6 +77,9 @@ export function startWorker(options: WorkerOptions): Worker {
 
   const stopping = new AbortController();
   const turns = createTurns();
+  const reconciledLog = createBatchLog((line) => {
+    log.info(line, "events reconciled");
+  });
   const reconcile = async (
     eventIds: readonly string[],
     oneByOne: boolean,
@@ -98,7 +102,9 @@ export function startWorker(options: WorkerOptions): Worker {
       },
       oneByOne,
     );
-    report(outcome, Math.round(performance.now() - startedAt), metrics, log);
+    report(outcome, metrics, log);
+    const count = outcome.reconciled.length;
+    if (count > 0) reconciledLog.add({ count }, performance.now() - startedAt);
     retryLater(outcome, queue, metrics);
     if (outcome.interruptedBy !== undefined) throw outcome.interruptedBy;
   };
@@ -156,6 +162,7 @@ export function startWorker(options: WorkerOptions): Worker {
       stopping.abort();
       await worker.close();
       await sweep.stop();
+      reconciledLog.end();
       await retention?.stop();
       await pool.end();
     },
@@ -212,12 +219,7 @@ function retryLater(
   }
 }
 
-function report(
-  outcome: Reconciliation,
-  durationMs: number,
-  metrics: Metrics,
-  log: Logger,
-): void {
+function report(outcome: Reconciliation, metrics: Metrics, log: Logger): void {
   const nowMs = Date.now();
   for (const { kind, receivedAt, isUnknownDecline } of outcome.reconciled) {
     metrics.reconciled(
@@ -232,6 +234,4 @@ function report(
       log.error({ eventId, error }, "event given up");
     else log.warn({ eventId, error, retryInMs }, "event failed");
   }
-  const count = outcome.reconciled.length;
-  if (count > 0) log.info({ count, durationMs }, "events reconciled");
 }

@@ -14,6 +14,7 @@ const pool = openPool("least durable");
 const inbox = createBatcher({
   flush: (entries) => recordEvents(pool, entries),
   maxBatch: 200,
+  halveFrom: 8,
   maxWaiting: 2_000,
   isItemFault: () => false,
 });

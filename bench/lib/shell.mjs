@@ -1,4 +1,5 @@
 // The product's shell (server, middleware, verification, decoding, log, metrics) around another way to record.
+import { createBatchLog } from "../../dist/src/batch-log.js";
 import { loadConfig } from "../../dist/src/config.js";
 import { createApp } from "../../dist/src/http/app.js";
 import { listen } from "../../dist/src/http/server.js";
@@ -17,13 +18,20 @@ export async function startShell(record) {
     oldestWaitingSeconds: async () => 0,
     openQuarantine: async () => new Map(),
   });
+  const recordedLog = createBatchLog((line) => {
+    log.info(line, "events recorded");
+  });
   const receiver = createWebhookReceiver({
     rules: config.webhook,
     nowMs: Date.now,
     record: async (entries) => {
-      const recorded = await record(entries);
-      log.info({ recorded: entries.length }, "events recorded");
-      return recorded;
+      const startedAt = performance.now();
+      const results = await record(entries);
+      recordedLog.add(
+        { recorded: results.length },
+        performance.now() - startedAt,
+      );
+      return results;
     },
     quarantine: async () => undefined,
     findDigest: async () => undefined,

@@ -5,10 +5,15 @@ import { settle } from "../support/settle.ts";
 class ItemFault extends Error {}
 
 /** A batcher whose flushes wait until the test ends them. */
-function aBatcher({ maxBatch = 3, maxWaiting = 10 } = {}) {
+function aBatcher({
+  maxBatch = 3,
+  maxWaiting = 10,
+  halveFrom = Infinity,
+} = {}) {
   const flushes: { items: number[]; end: (error?: Error) => void }[] = [];
   const batcher = createBatcher<number, string>({
     maxBatch,
+    halveFrom,
     maxWaiting,
     isItemFault: (error) => error instanceof ItemFault,
     flush: (items) =>
@@ -69,6 +74,59 @@ describe("an idle batcher", () => {
     expect(batches()).toEqual([[1], [2]]);
     flushes[1]?.end();
     await expect(second).resolves.toBe("done 2");
+  });
+});
+
+describe("a batcher that halves", () => {
+  const halving = { maxBatch: 20, maxWaiting: 100, halveFrom: 8 };
+  /** Each asks again when it is answered, as a sender does that waits for its answers. */
+  const ask = async (add: (item: number) => Promise<unknown>) => {
+    for (let item = 0; item < 3; item++) {
+      await add(item);
+      await settle();
+    }
+  };
+  const sizesOf = async (
+    { flushes, batches }: ReturnType<typeof aBatcher>,
+    count: number,
+  ) => {
+    for (let index = 0; index < count; index++) {
+      flushes[index]?.end();
+      await settle();
+      await settle();
+    }
+    return batches().map((batch) => batch.length);
+  };
+
+  test("keeps two batches of one size going, also when they began as a small and a large one", async () => {
+    const batcher = aBatcher(halving);
+    const senders = Array.from({ length: 4 }, () => ask(batcher.add));
+    await settle();
+    senders.push(...Array.from({ length: 28 }, () => ask(batcher.add)));
+
+    const sizes = await sizesOf(batcher, 7);
+
+    expect(sizes.slice(0, 6)).toEqual([4, 16, 16, 16, 16, 16]);
+    await Promise.all(senders);
+  });
+
+  test("cuts a crowd that comes to an idle one in two", async () => {
+    const batcher = aBatcher(halving);
+    const crowd = Array.from({ length: 30 }, (_, item) => batcher.add(item));
+    await settle();
+
+    expect(await sizesOf(batcher, 2)).toEqual([15, 15]);
+    await Promise.all(crowd);
+  });
+
+  test("does not cut what is small, and stays within its largest size", async () => {
+    const batcher = aBatcher(halving);
+    const few = Array.from({ length: 8 }, (_, item) => batcher.add(item));
+    await settle();
+    const many = Array.from({ length: 60 }, (_, item) => batcher.add(item));
+
+    expect(await sizesOf(batcher, 4)).toEqual([8, 20, 20, 20]);
+    await Promise.all([...few, ...many]);
   });
 });
 
