@@ -7,7 +7,7 @@ export interface BatchLog {
   /** A batch is done. */
   readonly add: (counts: Counts, durationMs: number) => void;
   /** Writes what is gathered. */
-  readonly end: () => void;
+  readonly flush: () => void;
 }
 
 /**
@@ -22,7 +22,7 @@ export function createBatchLog(write: (line: Counts) => void): BatchLog {
   let slowestMs = 0;
   let timer: NodeJS.Timeout | undefined;
 
-  const end = (): void => {
+  const flush = (): void => {
     clearTimeout(timer);
     timer = undefined;
     if (batches === 0) return;
@@ -30,7 +30,7 @@ export function createBatchLog(write: (line: Counts) => void): BatchLog {
     sums = {};
     batches = 0;
     slowestMs = 0;
-    timer = setTimeout(end, PERIOD_MS).unref();
+    timer = setTimeout(flush, PERIOD_MS).unref();
   };
 
   return {
@@ -39,8 +39,8 @@ export function createBatchLog(write: (line: Counts) => void): BatchLog {
         sums[name] = (sums[name] ?? 0) + count;
       batches++;
       slowestMs = Math.max(slowestMs, durationMs);
-      if (timer === undefined) end();
+      if (timer === undefined) flush();
     },
-    end,
+    flush,
   };
 }

@@ -40,7 +40,7 @@ interface Waiting<Item, Result> {
 }
 
 /**
- * Group commit: items that arrive while a flush is under way form the next batch. An idle batcher flushes at
+ * Group commit: items that arrive while a flush is under way form the next batch, or the next two. An idle batcher flushes at
  * once, so that a lone item waits for nobody; a linger timer gained nothing when measured.
  */
 export function createBatcher<Item, Result>(
@@ -63,7 +63,7 @@ export function createBatcher<Item, Result>(
   };
 
   const run = async (): Promise<void> => {
-    // Requests that were read in the same turn of the event loop share the first batch.
+    // What comes in the same turn of the event loop is there before the first batch is cut.
     await Promise.resolve();
     let flushed = 0;
     while (waiting.length > 0) {

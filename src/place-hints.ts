@@ -33,9 +33,12 @@ const PAUSE_MS = 10;
 const LONG_PAUSE_MS = 40;
 /** Between two looks at that line, each of which costs about a call. */
 const LOOK_EVERY_MS = 100;
-/** More than are recorded in a pause. A worker takes a long job in several transactions. */
+/**
+ * A worker takes a long job in several transactions. Four connections record two thousand small batches in a second,
+ * which is more than a full job each pause: behind one the next goes at once.
+ */
 const MAX_FLUSHES_IN_JOB = 32;
-/** Seconds of traffic. While the queue is away this is all that is kept in memory of it. */
+/** While the queue is away this is all that is kept in memory of it; the sweep finds the rest. */
 const MAX_FLUSHES_WAITING = 256;
 /** With the time-out of a call this stays below the time after which the sweep takes a hint for lost. */
 const MAX_WAIT_MS = 2_000;
@@ -56,7 +59,8 @@ export function createHints({
       const events = flushes.flat();
       const eventIds = events.map(({ eventId }) => eventId);
       const call = enqueue({ eventIds, name: nameOfJob(events) });
-      const paused = choosePause().then((ms) => pause(ms));
+      const isFull = flushes.length === MAX_FLUSHES_IN_JOB;
+      const paused = isFull ? undefined : choosePause().then(pause);
       try {
         await call;
       } finally {

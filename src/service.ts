@@ -228,22 +228,20 @@ function createReceiver({
   });
   const drain = async () => {
     await receiver.drain();
-    recordedLog.end();
+    recordedLog.flush();
   };
   return { ...receiver, drain };
 }
 
 function countResults(results: readonly Recorded[]) {
-  const counts = { recorded: 0, duplicates: 0, conflicts: 0 };
-  for (const result of results) counts[COUNTED_AS[result]]++;
-  return counts;
+  const count = (kind: Recorded) =>
+    results.filter((result) => result === kind).length;
+  return {
+    recorded: count("recorded"),
+    duplicates: count("duplicate"),
+    conflicts: count("conflict"),
+  };
 }
-
-const COUNTED_AS = {
-  recorded: "recorded",
-  duplicate: "duplicates",
-  conflict: "conflicts",
-} as const satisfies Record<Recorded, string>;
 
 const ADMIN_ROWS = 100;
 

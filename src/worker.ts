@@ -162,7 +162,7 @@ export function startWorker(options: WorkerOptions): Worker {
       stopping.abort();
       await worker.close();
       await sweep.stop();
-      reconciledLog.end();
+      reconciledLog.flush();
       await retention?.stop();
       await pool.end();
     },

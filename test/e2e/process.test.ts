@@ -54,6 +54,22 @@ afterAll(async () => {
   await removeFolder(folder);
 });
 
+/** What a field of the lines with this message comes to. */
+function sumInLog(output: string, message: string, field: string): number {
+  return output
+    .split("\n")
+    .filter((line) => line.includes(`"msg":"${message}"`))
+    .map((line) => (JSON.parse(line) as Record<string, number>)[field] ?? NaN)
+    .reduce((sum, count) => sum + count, 0);
+}
+
+async function countEvents(reader: Reader) {
+  const [counts] = await reader.rows(
+    "select count(*)::int as stored, count(*) filter (where state = 'processed')::int as processed from webhook_events",
+  );
+  return counts as { stored: number; processed: number };
+}
+
 describe("a first start in an empty folder", () => {
   test(
     "brings its own database, which outlives a sudden end with all that waits in it",
@@ -345,6 +361,30 @@ describe.each(queueKinds.filter(isAvailable))(
         expect(afterStop["lost"]).toBeUndefined();
         expect(await statesOf(reader, acknowledged)).toEqual({
           processed: acknowledged.length,
+        });
+      },
+      LIMIT_MS,
+    );
+
+    test(
+      "its log tells of every event that it recorded and applied, also of the last before it stops",
+      async () => {
+        const before = await countEvents(reader);
+        const running = start();
+        const { until, stop } = startTraffic(await baseUrlOf(running));
+        await until(100);
+
+        running.kill("SIGTERM");
+        await running.ended;
+        await stop();
+
+        const after = await countEvents(reader);
+        expect({
+          stored: sumInLog(running.stdout(), "events recorded", "recorded"),
+          processed: sumInLog(running.stdout(), "events reconciled", "count"),
+        }).toEqual({
+          stored: after.stored - before.stored,
+          processed: after.processed - before.processed,
         });
       },
       LIMIT_MS,

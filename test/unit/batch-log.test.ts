@@ -41,7 +41,7 @@ test("tells of those that follow within a tenth of a second in one line: their s
   ]);
 });
 
-test("writes at most ten lines a second, and each batch is in one of them", () => {
+test("writes a line each tenth of a second, and each batch is in one of them", () => {
   const { lines, add } = aLog();
   for (let ms = 0; ms < 1_000; ms++) {
     add({ recorded: 2 }, 1);
@@ -54,14 +54,14 @@ test("writes at most ten lines a second, and each batch is in one of them", () =
   expect([sum("batches"), sum("recorded")]).toEqual([1_000, 2_000]);
 });
 
-test("writes nothing while there is nothing to tell, and at the end what is left", () => {
-  const { lines, add, end } = aLog();
-  end();
+test("writes nothing while there is nothing to tell, and what is left when it is told to", () => {
+  const { lines, add, flush } = aLog();
+  flush();
   expect(lines).toEqual([]);
   add({ count: 1 }, 1);
   add({ count: 2 }, 1);
-  end();
-  end();
+  flush();
+  flush();
   expect(lines.map(({ count }) => count)).toEqual([1, 2]);
   jest.advanceTimersByTime(1_000);
   expect(lines).toHaveLength(2);

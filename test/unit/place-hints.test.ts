@@ -150,6 +150,24 @@ describe("hints", () => {
     expect(pauses).toEqual([ms]);
   });
 
+  test("behind a full job there is no pause: small batches come faster than a job a pause could take them", async () => {
+    const { hints, jobs, answers, pauses, untilJobs } = aQueue({
+      lineMs: () => 3_600_000,
+    });
+    hints.place([event("first")]);
+    await untilJobs(1);
+    for (let n = 0; n < 70; n++) hints.place([event(String(n))]);
+
+    for (let job = 1; job <= 4; job++) {
+      await untilJobs(job);
+      answers[job - 1]?.resolve();
+    }
+    await hints.drain();
+
+    expect(jobs.map(({ eventIds }) => eventIds.length)).toEqual([1, 32, 32, 6]);
+    expect(pauses).toEqual([40, 40]);
+  });
+
   test("the next call waits until the pause is over", async () => {
     let endPause = () => {};
     const pauseEnds = new Promise<void>((resolve) => {
