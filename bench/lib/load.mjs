@@ -15,6 +15,7 @@ import { findProgram } from "../../scripts/measuring/redis-server.mjs";
  * @property {number} p99Ms
  * @property {number} maxMs
  * @property {number} [lateP99Ms] how late the sender itself was
+ * @property {number} [anyTimeP99Ms] of commits that follow each other: see `baselines/single-inserts.mjs`
  * @property {number} [discarded] further answers, which the figures leave out
  * @property {number} [tries] how many loads it took; 1 when it is not there
  */

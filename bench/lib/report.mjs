@@ -96,6 +96,7 @@ const COLUMNS = [
   ["p90 ms", "p90Ms"],
   ["p99 ms", "p99Ms"],
   ["max ms", "maxMs"],
+  ["late p99 ms", "lateP99Ms"],
   ["lag p99 ms", "lagP99Ms"],
   ["CPU us", "cpuUs"],
   ["postgres us", "postgresCpuUs"],

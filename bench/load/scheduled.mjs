@@ -70,7 +70,8 @@ async function send() {
     while (next !== undefined && idle.length > 0) {
       const dueAt = rate === Infinity ? now : startedAt + (sent / rate) * 1000;
       if (dueAt > now) break;
-      const connection = /** @type {Connection} */ (idle.pop());
+      // In turns: a server gives up one on which nothing comes, maybe in the moment in which something does.
+      const connection = /** @type {Connection} */ (idle.shift());
       connection.dueAt = dueAt;
       delays.push(now - dueAt);
       connection.socket.write(next);

@@ -237,6 +237,14 @@ function latencyRows(main) {
       cells: [many, floor, half],
       value: (median) => median(half, "p99Ms") / median(floor, "p50Ms"),
     },
+    {
+      name: "open-loop",
+      what: "noise: p99 of commits alone at any time / commit floor",
+      under: "one client",
+      goal: undefined,
+      cells: [floor],
+      value: (median) => median(floor, "anyTimeP99Ms") / median(floor, "p50Ms"),
+    },
   ];
 }
 
