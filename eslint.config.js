@@ -16,9 +16,10 @@ const compositionFiles = [
   "src/demo/**",
 ];
 
-/** What the service does (the first four), and what its operator does with it. */
+/** What the service does (the first five), and what its operator does with it. */
 const useCases = [
   "src/receive-webhook.ts",
+  "src/record-events.ts",
   "src/place-hints.ts",
   "src/reconcile-events.ts",
   "src/requeue-stalled.ts",

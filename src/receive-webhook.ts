@@ -3,6 +3,8 @@ import { createBatcher } from "./batcher.ts";
 import type { Batcher } from "./batcher.ts";
 import type { Instant } from "./domain/instant.ts";
 import { instantFromEpochMs } from "./domain/instant.ts";
+import type { InboxWriter, InboxWriterOptions } from "./record-events.ts";
+import { createInboxWriter } from "./record-events.ts";
 import type { InboxEntry, Recorded } from "./store/inbox.ts";
 import type { QuarantineEntry } from "./store/quarantine.ts";
 import type { Decoded, DecodedEvent, Issue } from "./uqpay/decode-event.ts";
@@ -34,14 +36,10 @@ export interface NewEvent {
 export interface ReceiveOptions {
   readonly rules: SignatureRules;
   readonly nowMs: () => number;
-  /** Writes to the inbox; see `recordEvents`. */
-  readonly record: (
-    entries: readonly InboxEntry[],
-  ) => Promise<readonly Recorded[]>;
+  readonly record: InboxWriterOptions["record"];
+  readonly findCopies: InboxWriterOptions["findCopies"];
   /** Writes to the quarantine. */
   readonly quarantine: (entries: readonly QuarantineEntry[]) => Promise<void>;
-  /** The digest of the stored event, if it is stored. */
-  readonly findDigest: (eventId: string) => Promise<Buffer | undefined>;
   /** Told of new events after they are durable. Not awaited: an answer never waits for the queue. */
   readonly onRecorded: (events: readonly NewEvent[]) => void;
   /** Whether a failed batch may be the fault of one of its members. */
@@ -71,23 +69,23 @@ const MAX_WAIT_MS = 1_000;
 export function createWebhookReceiver(
   options: ReceiveOptions,
 ): WebhookReceiver {
-  const inbox = createBatcher({
-    flush: (entries: readonly InboxEntry[]) => recordAndTell(entries, options),
+  const limits = {
     maxBatch: MAX_BATCH,
-    halveFrom: HALVE_FROM,
     maxWaiting: MAX_WAITING,
     maxWaitMs: MAX_WAIT_MS,
     isItemFault: options.isItemFault,
+  };
+  const inbox = createInboxWriter({
+    record: (entries) => recordAndTell(entries, options),
+    findCopies: options.findCopies,
+    limits: { ...limits, halveFrom: HALVE_FROM },
   });
   const quarantine = createBatcher({
+    ...limits,
     flush: async (entries: readonly QuarantineEntry[]) => {
       await options.quarantine(entries);
       return entries.map(() => undefined);
     },
-    maxBatch: MAX_BATCH,
-    maxWaiting: MAX_WAITING,
-    maxWaitMs: MAX_WAIT_MS,
-    isItemFault: options.isItemFault,
   });
   return {
     receive: (delivery) => receive(delivery, options, { inbox, quarantine }),
@@ -99,7 +97,7 @@ export function createWebhookReceiver(
 }
 
 interface Writers {
-  readonly inbox: Batcher<InboxEntry, Recorded>;
+  readonly inbox: InboxWriter;
   readonly quarantine: Batcher<QuarantineEntry, undefined>;
 }
 
@@ -214,11 +212,12 @@ async function keepStale(
   options: ReceiveOptions,
   writers: Writers,
 ): Promise<Receipt> {
-  const stored =
-    kept.eventId === undefined
-      ? undefined
-      : await options.findDigest(kept.eventId);
-  if (stored?.equals(kept.bodySha256) !== true) {
+  const { eventId, bodySha256 } = kept;
+  const [found] =
+    eventId === undefined
+      ? []
+      : await options.findCopies([{ eventId, bodySha256 }]);
+  if (found !== "duplicate") {
     await writers.quarantine.add({ reason: "stale_timestamp", ...kept });
   }
   return { kind: "stale-timestamp" };

@@ -24,11 +24,11 @@ import type { Database, EventState } from "./store/database.ts";
 import { EVENT_STATES, createDatabase, createPool } from "./store/database.ts";
 import { describeError, isDataFault } from "./store/errors.ts";
 import { listEvents, listQuarantine } from "./store/event-records.ts";
-import type { Recorded } from "./store/inbox.ts";
+import type { Found, Recorded } from "./store/inbox.ts";
 import {
-  createRecorder,
+  findCopies,
   findOldestWaitingSeconds,
-  findStoredDigests,
+  recordEvents,
 } from "./store/inbox.ts";
 import { countOpenQuarantine, quarantine } from "./store/quarantine.ts";
 import { within } from "./within.ts";
@@ -185,23 +185,29 @@ function createReceiver({
   checkpoint,
 }: ReceiverParts): WebhookReceiver {
   const db = createDatabase(pool);
-  const record = createRecorder(pool);
   const recordedLog = createBatchLog((line) => {
     log.info(line, "events recorded");
   });
+  const logged = async <Result extends Recorded | Found>(
+    work: Promise<readonly Result[]>,
+  ): Promise<readonly Result[]> => {
+    const startedAt = performance.now();
+    const results = await work;
+    recordedLog.add(countResults(results), performance.now() - startedAt);
+    return results;
+  };
   const receiver = createWebhookReceiver({
     rules: config.webhook,
     nowMs: Date.now,
     record: async (entries) => {
-      const startedAt = performance.now();
-      const results = await record(entries);
-      recordedLog.add(countResults(results), performance.now() - startedAt);
+      const results = await logged(recordEvents(pool, entries));
       checkpoint(
         "recorded",
         entries.map(({ eventId }) => eventId),
       );
       return results;
     },
+    findCopies: (entries) => logged(findCopies(pool, entries)),
     quarantine: async (entries) => {
       await quarantine(db, entries);
       log.warn(
@@ -212,8 +218,6 @@ function createReceiver({
         "deliveries quarantined",
       );
     },
-    findDigest: async (eventId) =>
-      (await findStoredDigests(pool, [eventId])).get(eventId),
     onRecorded: (events) => {
       // The answers are written in this turn of the event loop, the hint is placed in the next one.
       setImmediate(() => {
@@ -233,7 +237,7 @@ function createReceiver({
   return { ...receiver, drain };
 }
 
-function countResults(results: readonly Recorded[]) {
+function countResults(results: readonly (Recorded | Found)[]) {
   const count = (kind: Recorded) =>
     results.filter((result) => result === kind).length;
   return {

@@ -11,7 +11,7 @@ import { createWebhookReceiver } from "../../dist/src/receive-webhook.js";
 import { queueConnection } from "../../dist/src/service.js";
 import { createPool } from "../../dist/src/store/database.js";
 import { isDataFault } from "../../dist/src/store/errors.js";
-import { createRecorder } from "../../dist/src/store/inbox.js";
+import { findCopies, recordEvents } from "../../dist/src/store/inbox.js";
 import { tuneV8 } from "../../dist/src/tune-v8.js";
 
 tuneV8();
@@ -36,9 +36,9 @@ const hints = createHints({
 const receiver = createWebhookReceiver({
   rules: config.webhook,
   nowMs: Date.now,
-  record: createRecorder(pool),
+  record: (entries) => recordEvents(pool, entries),
+  findCopies: (entries) => findCopies(pool, entries),
   quarantine: async () => undefined,
-  findDigest: async () => undefined,
   onRecorded: (events) => {
     setImmediate(() => {
       hints.place(events);

@@ -34,7 +34,7 @@ export async function startShell(record) {
       return results;
     },
     quarantine: async () => undefined,
-    findDigest: async () => undefined,
+    findCopies: async (entries) => entries.map(() => undefined),
     onRecorded: () => undefined,
     isItemFault: () => false,
   });

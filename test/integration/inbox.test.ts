@@ -1,6 +1,5 @@
-import type { QueryConfig } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { createRecorder, recordEvents } from "../../src/store/inbox.ts";
+import { findCopies, recordEvents } from "../../src/store/inbox.ts";
 import type { TestDatabase } from "../support/database.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { aStatusUpdate } from "../support/deliveries.ts";
@@ -40,13 +39,10 @@ const storedBodies = async (event: Payload): Promise<unknown> =>
     )
   ).rows;
 
-describe.each([
-  ["of a batch that is expected to be new", false],
-  ["of a batch that is expected to be copies", true],
-])("%s, in the order of its entries", (_, expectsCopies) => {
-  const record = (events: readonly Payload[]) =>
-    recordEvents(store.pool, entriesOf(events), expectsCopies);
+const record = (events: readonly Payload[]) =>
+  recordEvents(store.pool, entriesOf(events));
 
+describe("in the order of its entries", () => {
   test("what is new is recorded; a copy beside it is a duplicate, another content a conflict", async () => {
     const [first, other] = [aStatusUpdate(), aStatusUpdate()];
 
@@ -116,52 +112,15 @@ describe.each([
   });
 });
 
-describe("behind a batch that was mostly copies", () => {
-  /** The recorder, and the statements that it sent. */
-  function watchRecorder() {
-    const statements: (string | undefined)[] = [];
-    const pool = new Proxy(store.pool, {
-      get: (target, property) =>
-        property === "query"
-          ? (config: QueryConfig) => {
-              statements.push(config.name);
-              return target.query(config);
-            }
-          : (Reflect.get(target, property) as unknown),
-    });
-    const record = createRecorder(pool);
-    return {
-      statements,
-      record: (events: readonly Payload[]) => record(entriesOf(events)),
-    };
-  }
+test("what is looked for is a copy, another content, or not there, in the order of the entries", async () => {
+  const [stored, fresh] = [aStatusUpdate(), aStatusUpdate()];
+  await record([stored]);
 
-  test("copies are only looked up; what is new among them is recorded", async () => {
-    const { record, statements } = watchRecorder();
-    const events = someEvents(3);
-    const fresh = aStatusUpdate();
-    await record(events);
-    await record(events);
-    statements.length = 0;
+  const found = await findCopies(
+    store.pool,
+    entriesOf([changed(stored), fresh, stored, stored]),
+  );
 
-    expect(await record(events)).toEqual(events.map(() => "duplicate"));
-    expect(statements).toEqual(["find-digests"]);
-    expect(await record([...events, fresh])).toEqual([
-      ...events.map(() => "duplicate"),
-      "recorded",
-    ]);
-  });
-
-  test("when what comes is new again, it is sent at once again", async () => {
-    const { record, statements } = watchRecorder();
-    const events = someEvents(3);
-    await record(events);
-    await record(events);
-    await record(someEvents(3));
-    statements.length = 0;
-
-    await record(someEvents(3));
-
-    expect(statements).toEqual(["record-events"]);
-  });
+  expect(found).toEqual(["conflict", undefined, "duplicate", "duplicate"]);
+  expect(await storedBodies(fresh)).toEqual([]);
 });

@@ -9,8 +9,8 @@ import {
   listQuarantine,
 } from "../../src/store/event-records.ts";
 import {
+  findCopies,
   findOldestWaitingSeconds,
-  findStoredDigests,
   findWaitingCards,
   recordEvents,
   takeStalledEvents,
@@ -168,7 +168,9 @@ describe.each([
 
     test("a stale or conflicting delivery", async () => {
       const accesses = await watch.accessesOf(async () => {
-        await findStoredDigests(watch.pool, ["event-7"]);
+        await findCopies(watch.pool, [
+          { eventId: "event-7", bodySha256: sha256(aStatusUpdate()) },
+        ]);
         await quarantine(db, [
           {
             reason: "stale_timestamp",

@@ -8,7 +8,7 @@ import { reconcileEvents } from "../../src/reconcile-events.ts";
 import { replayEvent, replayQuarantined } from "../../src/replay-events.ts";
 import type { Database } from "../../src/store/database.ts";
 import { isDataFault } from "../../src/store/errors.ts";
-import { findStoredDigests, recordEvents } from "../../src/store/inbox.ts";
+import { findCopies, recordEvents } from "../../src/store/inbox.ts";
 import { quarantine } from "../../src/store/quarantine.ts";
 import { sign } from "../../src/uqpay/signature.ts";
 import type { TestDatabase } from "../support/database.ts";
@@ -49,8 +49,7 @@ async function openInbox(): Promise<Inbox> {
     nowMs: Date.now,
     record: (entries) => recordEvents(pool, entries),
     quarantine: (entries) => quarantine(db, entries),
-    findDigest: async (eventId) =>
-      (await findStoredDigests(pool, [eventId])).get(eventId),
+    findCopies: (entries) => findCopies(pool, entries),
     onRecorded: () => undefined,
     isItemFault: isDataFault,
   });

@@ -37,8 +37,8 @@ export const mutants = [
     edits: [
       {
         file: "src/store/inbox.ts",
-        from: "const stored = expectsCopies\n",
-        to: "const stored = !expectsCopies || entries.length > 0\n",
+        from: "const inserted = await insertNew(pool, [...firsts.values()]);",
+        to: "const known = await findStoredDigests(pool, [...firsts.keys()]);\n  const inserted = await insertNew(pool, [...firsts.values()].filter(({ eventId }) => !known.has(eventId)));",
       },
       {
         file: "src/store/inbox.ts",
