@@ -38,6 +38,7 @@ export interface ReceiveOptions {
   readonly nowMs: () => number;
   readonly record: InboxWriterOptions["record"];
   readonly findCopies: InboxWriterOptions["findCopies"];
+  readonly onBatch: InboxWriterOptions["onBatch"];
   /** Writes to the quarantine. */
   readonly quarantine: (entries: readonly QuarantineEntry[]) => Promise<void>;
   /** Told of new events after they are durable. Not awaited: an answer never waits for the queue. */
@@ -78,6 +79,7 @@ export function createWebhookReceiver(
   const inbox = createInboxWriter({
     record: (entries) => recordAndTell(entries, options),
     findCopies: options.findCopies,
+    onBatch: options.onBatch,
     limits: { ...limits, halveFrom: HALVE_FROM },
   });
   const quarantine = createBatcher({

@@ -11,6 +11,11 @@ export interface InboxWriterOptions {
   readonly findCopies: (
     entries: readonly Identity[],
   ) => Promise<readonly Found[]>;
+  /** Told of what a batch of either came to, and how long it took. */
+  readonly onBatch: (
+    results: readonly (Recorded | Found)[],
+    durationMs: number,
+  ) => void;
   /** Of each of the two. */
   readonly limits: Omit<BatcherOptions<InboxEntry, unknown>, "flush">;
 }
@@ -30,13 +35,22 @@ export interface InboxWriter {
 export function createInboxWriter({
   record,
   findCopies,
+  onBatch,
   limits,
 }: InboxWriterOptions): InboxWriter {
   let isCrowdOfCopies = false;
+  const told = async <Result extends Recorded | Found>(
+    work: () => Promise<readonly Result[]>,
+  ): Promise<readonly Result[]> => {
+    const startedAt = performance.now();
+    const results = await work();
+    onBatch(results, performance.now() - startedAt);
+    return results;
+  };
   const commits = createBatcher({
     ...limits,
     flush: async (entries: readonly InboxEntry[]) => {
-      const results = await record(entries);
+      const results = await told(() => record(entries));
       const copies = results.filter((result) => result !== "recorded").length;
       // Never the other way round: in a crowd of copies only what is new comes to a commit.
       if (copies * 2 > results.length) isCrowdOfCopies = true;
@@ -46,7 +60,7 @@ export function createInboxWriter({
   const lookups = createBatcher({
     ...limits,
     flush: async (entries: readonly InboxEntry[]) => {
-      const found = await findCopies(entries);
+      const found = await told(() => findCopies(entries));
       const copies = found.filter((result) => result !== undefined).length;
       isCrowdOfCopies = copies * 2 > found.length;
       return found;

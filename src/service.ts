@@ -188,26 +188,21 @@ function createReceiver({
   const recordedLog = createBatchLog((line) => {
     log.info(line, "events recorded");
   });
-  const logged = async <Result extends Recorded | Found>(
-    work: Promise<readonly Result[]>,
-  ): Promise<readonly Result[]> => {
-    const startedAt = performance.now();
-    const results = await work;
-    recordedLog.add(countResults(results), performance.now() - startedAt);
-    return results;
-  };
   const receiver = createWebhookReceiver({
     rules: config.webhook,
     nowMs: Date.now,
     record: async (entries) => {
-      const results = await logged(recordEvents(pool, entries));
+      const results = await recordEvents(pool, entries);
       checkpoint(
         "recorded",
         entries.map(({ eventId }) => eventId),
       );
       return results;
     },
-    findCopies: (entries) => logged(findCopies(pool, entries)),
+    findCopies: (entries) => findCopies(pool, entries),
+    onBatch: (results, durationMs) => {
+      recordedLog.add(countResults(results), durationMs);
+    },
     quarantine: async (entries) => {
       await quarantine(db, entries);
       log.warn(

@@ -24,17 +24,12 @@ export async function startShell(record) {
   const receiver = createWebhookReceiver({
     rules: config.webhook,
     nowMs: Date.now,
-    record: async (entries) => {
-      const startedAt = performance.now();
-      const results = await record(entries);
-      recordedLog.add(
-        { recorded: results.length },
-        performance.now() - startedAt,
-      );
-      return results;
+    record,
+    findCopies: async (entries) => entries.map(() => undefined),
+    onBatch: (results, durationMs) => {
+      recordedLog.add({ recorded: results.length }, durationMs);
     },
     quarantine: async () => undefined,
-    findCopies: async (entries) => entries.map(() => undefined),
     onRecorded: () => undefined,
     isItemFault: () => false,
   });

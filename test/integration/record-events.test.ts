@@ -24,6 +24,8 @@ let store: TestStore;
 let writer: InboxWriter;
 /** The names of those that the writer sent, in their order. */
 let statements: (string | undefined)[];
+/** What it told of each. */
+let batches: unknown[];
 
 beforeAll(async () => {
   database = await createTestDatabase();
@@ -37,6 +39,7 @@ afterAll(async () => {
 
 beforeEach(() => {
   statements = [];
+  batches = [];
   const pool = new Proxy(store.pool, {
     get: (target, property) =>
       property === "query"
@@ -49,6 +52,7 @@ beforeEach(() => {
   writer = createInboxWriter({
     record: (entries) => recordEvents(pool, entries),
     findCopies: (entries) => findCopies(pool, entries),
+    onBatch: (results) => batches.push(results),
     limits: { maxBatch: 200, maxWaiting: 200, isItemFault: () => false },
   });
 });
@@ -85,6 +89,7 @@ async function aCrowdOfCopies(): Promise<Payload[]> {
   await addAll(events);
   await addAll(events);
   statements.length = 0;
+  batches.length = 0;
   return events;
 }
 
@@ -118,6 +123,7 @@ describe("in a crowd of copies", () => {
     const results = await addAll([fresh, changed(fresh), fresh]);
 
     expect(results).toEqual(["recorded", "conflict", "duplicate"]);
+    expect(batches).toEqual([Array(3).fill(undefined), results]);
   });
 
   test("copies do not wait for the commit of what came with them", async () => {

@@ -50,6 +50,7 @@ async function openInbox(): Promise<Inbox> {
     record: (entries) => recordEvents(pool, entries),
     quarantine: (entries) => quarantine(db, entries),
     findCopies: (entries) => findCopies(pool, entries),
+    onBatch: () => undefined,
     onRecorded: () => undefined,
     isItemFault: isDataFault,
   });
