@@ -289,7 +289,9 @@ async function writeChanged(
   const authorizations = changed("authorizations");
   await saveCards(
     trx,
-    [...recomputed.cards.values()].filter(({ cardId }) => cards.has(cardId)),
+    [...recomputed.cards.values()]
+      .filter(({ cardId }) => cards.has(cardId))
+      .map((after) => ({ before: undefined, after })),
   );
   await saveAuthorizations(
     trx,

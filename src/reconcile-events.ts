@@ -9,6 +9,7 @@ import {
   findAuthorizations,
   saveAuthorizations,
 } from "./store/authorizations.ts";
+import type { CardChange } from "./store/cards.ts";
 import { findCards, saveCards } from "./store/cards.ts";
 import type { Instant } from "./domain/instant.ts";
 import type { Database, TransactionExecutor } from "./store/database.ts";
@@ -288,7 +289,7 @@ export async function applyToProjection(
 
 async function saveChanges(
   trx: TransactionExecutor,
-  cards: readonly Card[],
+  cards: readonly CardChange[],
   authorizations: readonly Authorization[],
 ): Promise<unknown> {
   return Promise.all([
@@ -304,12 +305,14 @@ function transactionOf(event: CardEvent): string[] {
 function changedCards(
   known: readonly Card[],
   events: readonly CardEvent[],
-): Card[] {
+): CardChange[] {
   const before = new Map(known.map((card) => [card.cardId, card]));
   const after = new Map(before);
   for (const event of events)
     after.set(event.cardId, applyToCard(after.get(event.cardId), event));
-  return [...after.values()].filter((card) => card !== before.get(card.cardId));
+  return [...after.values()]
+    .map((card) => ({ before: before.get(card.cardId), after: card }))
+    .filter((change) => change.after !== change.before);
 }
 
 function changedAuthorizations(

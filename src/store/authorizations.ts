@@ -3,6 +3,7 @@ import type {
   Authorization,
   AuthorizationRegisterFields,
 } from "../domain/authorization.ts";
+import type { Instant } from "../domain/instant.ts";
 import { judgeDecline } from "../domain/mcc-decline.ts";
 import { compileOnce } from "./compile-once.ts";
 import type {
@@ -13,15 +14,15 @@ import type {
   TransactionExecutor,
 } from "./database.ts";
 import { readRegisters, writeFieldClocks } from "./field-clocks.ts";
-import type { ColumnType } from "./upsert-rows.ts";
-import { columnsOf, upsertOf } from "./upsert-rows.ts";
+import type { Column, Columns } from "./write-rows.ts";
+import { columnsOf, rowOf, upsertOf } from "./write-rows.ts";
 
 /** The authorizations that are known; call it under `lockProjection` to write them back. */
 export async function findAuthorizations(
   executor: Executor,
   transactionIds: readonly string[],
 ): Promise<Authorization[]> {
-  const rows = await find(executor, transactionIds);
+  const { rows } = await find(executor, transactionIds);
   return rows.map(toAuthorization);
 }
 
@@ -29,39 +30,86 @@ export async function saveAuthorizations(
   trx: TransactionExecutor,
   authorizations: readonly Authorization[],
 ): Promise<unknown> {
-  return upsert(trx, authorizations.map(toRow));
+  return upsert(trx, authorizations);
 }
 
-const AUTHORIZATION_COLUMNS: Readonly<
-  Record<keyof AuthorizationsTable, ColumnType>
-> = {
-  transaction_id: "text",
-  event_id: "text",
-  card_id: "text",
-  cardholder_id: "text",
-  transaction_type: "text",
-  transaction_status: "text",
-  description: "text",
-  transaction_amount: "numeric",
-  transaction_currency: "text",
-  billing_amount: "numeric",
-  billing_currency: "text",
-  transaction_fee: "numeric",
-  transaction_fee_currency: "text",
-  authorization_code: "text",
-  original_transaction_id: "text",
-  wallet_type: "text",
-  mcc: "text",
-  merchant_name: "text",
-  merchant_city: "text",
-  merchant_country: "text",
-  transaction_time: "timestamptz",
-  posted_time: "timestamptz",
-  decline_category: "text",
-  mcc_declined: "boolean",
-  received_at: "timestamptz",
-  field_clocks: "jsonb",
+const AUTHORIZATION_COLUMNS: Columns<Authorization, AuthorizationsTable> = {
+  transaction_id: { type: "text", read: (one) => one.transactionId },
+  event_id: {
+    type: "text",
+    read: ({ registers }) => known(registers.lastEvent).clock.eventId,
+  },
+  card_id: {
+    type: "text",
+    read: ({ registers }) => known(registers.cardId).value,
+  },
+  cardholder_id: text("cardholderId"),
+  transaction_type: text("transactionType"),
+  transaction_status: {
+    type: "text",
+    read: ({ registers }) => known(registers.transactionStatus).value,
+  },
+  description: text("description"),
+  transaction_amount: numeric("transactionAmount"),
+  transaction_currency: text("transactionCurrency"),
+  billing_amount: numeric("billingAmount"),
+  billing_currency: text("billingCurrency"),
+  transaction_fee: numeric("transactionFee"),
+  transaction_fee_currency: text("transactionFeeCurrency"),
+  authorization_code: text("authorizationCode"),
+  original_transaction_id: text("originalTransactionId"),
+  wallet_type: text("walletType"),
+  mcc: text("mcc"),
+  merchant_name: text("merchantName"),
+  merchant_city: text("merchantCity"),
+  merchant_country: text("merchantCountry"),
+  transaction_time: time("transactionTime"),
+  posted_time: time("postedTime"),
+  decline_category: {
+    type: "text",
+    read: (one) => judge(one).category ?? null,
+  },
+  mcc_declined: { type: "boolean", read: (one) => judge(one).mccDeclined },
+  received_at: { type: "timestamptz", read: (one) => one.receivedAt },
+  field_clocks: {
+    type: "jsonb",
+    read: ({ registers }) => writeFieldClocks(registers),
+  },
 };
+
+type TimeField = "transactionTime" | "postedTime";
+type TextField = Exclude<keyof AuthorizationRegisterFields, TimeField>;
+
+function text(field: TextField): Column<Authorization, string | null> {
+  return {
+    type: "text",
+    read: ({ registers }) => registers[field]?.value ?? null,
+  };
+}
+
+function numeric(field: TextField): Column<Authorization, string | null> {
+  return { ...text(field), type: "numeric" };
+}
+
+function time(field: TimeField): Column<Authorization, Instant | null> {
+  return {
+    type: "timestamptz",
+    read: ({ registers }) => registers[field]?.value ?? null,
+  };
+}
+
+/** What every authorization event states. */
+function known<Value>(register: Value | undefined): Value {
+  if (register === undefined)
+    throw new Error("an authorization without an event");
+  return register;
+}
+
+function judge({
+  registers: { transactionStatus, description },
+}: Authorization) {
+  return judgeDecline(known(transactionStatus).value, description?.value);
+}
 
 const find = compileOnce((db, transactionIds: readonly string[]) =>
   db
@@ -77,41 +125,8 @@ const upsert = upsertOf(
   AUTHORIZATION_COLUMNS,
 );
 
-/** The row of an authorization: its registers' values, and the judgement of its outcome. */
 export function toRow(authorization: Authorization): AuthorizationsTable {
-  const { registers } = authorization;
-  const { lastEvent, cardId, transactionStatus, description } = registers;
-  if (!lastEvent || !cardId || !transactionStatus)
-    throw new Error("an authorization without an event");
-  const decline = judgeDecline(transactionStatus.value, description?.value);
-  return {
-    transaction_id: authorization.transactionId,
-    event_id: lastEvent.clock.eventId,
-    card_id: cardId.value,
-    cardholder_id: registers.cardholderId?.value ?? null,
-    transaction_type: registers.transactionType?.value ?? null,
-    transaction_status: transactionStatus.value,
-    description: description?.value ?? null,
-    transaction_amount: registers.transactionAmount?.value ?? null,
-    transaction_currency: registers.transactionCurrency?.value ?? null,
-    billing_amount: registers.billingAmount?.value ?? null,
-    billing_currency: registers.billingCurrency?.value ?? null,
-    transaction_fee: registers.transactionFee?.value ?? null,
-    transaction_fee_currency: registers.transactionFeeCurrency?.value ?? null,
-    authorization_code: registers.authorizationCode?.value ?? null,
-    original_transaction_id: registers.originalTransactionId?.value ?? null,
-    wallet_type: registers.walletType?.value ?? null,
-    mcc: registers.mcc?.value ?? null,
-    merchant_name: registers.merchantName?.value ?? null,
-    merchant_city: registers.merchantCity?.value ?? null,
-    merchant_country: registers.merchantCountry?.value ?? null,
-    transaction_time: registers.transactionTime?.value ?? null,
-    posted_time: registers.postedTime?.value ?? null,
-    decline_category: decline.category ?? null,
-    mcc_declined: decline.mccDeclined,
-    received_at: authorization.receivedAt,
-    field_clocks: writeFieldClocks(registers),
-  };
+  return rowOf(AUTHORIZATION_COLUMNS, authorization);
 }
 
 function toAuthorization(row: AuthorizationsTable): Authorization {

@@ -5,14 +5,14 @@ import {
   PostgresIntrospector,
   PostgresQueryCompiler,
 } from "kysely";
-import type { CompiledQuery } from "kysely";
+import type { CompiledQuery, QueryResult } from "kysely";
 import type { Database, Executor, Tables } from "./database.ts";
 
 /** Runs the statement with these parameters. */
 export type Statement<Parameters extends readonly unknown[], Row> = (
   executor: Executor,
   ...parameters: Parameters
-) => Promise<Row[]>;
+) => Promise<QueryResult<Row>>;
 
 /**
  * A statement whose text never changes, only its parameters: Kysely writes it once. To write those of a transaction
@@ -37,13 +37,12 @@ export function compileOnce<Parameters extends readonly unknown[], Row>(
   let compiled: ReturnType<typeof compile> | undefined;
   return async (executor, ...parameters) => {
     const { query, places } = (compiled ??= compile());
-    const { rows } = await executor.executeQuery<Row>({
+    return executor.executeQuery<Row>({
       ...query,
       parameters: places.map(({ value, at }) =>
         at === -1 ? value : parameters[at],
       ),
     });
-    return rows;
   };
 }
 

@@ -157,7 +157,7 @@ export async function lockWaitingEvents(
   trx: TransactionExecutor,
   eventIds: readonly string[],
 ): Promise<WaitingEvent[]> {
-  const rows = await lockWaiting(trx, eventIds);
+  const { rows } = await lockWaiting(trx, eventIds);
   return rows.map((row) => ({
     eventId: row.event_id,
     body: row.body ?? "null",
@@ -185,7 +185,7 @@ export async function findWaitingCards(
   executor: Executor,
   eventIds: readonly string[],
 ): Promise<ReadonlyMap<string, string>> {
-  const rows = await findWaiting(executor, eventIds);
+  const { rows } = await findWaiting(executor, eventIds);
   return new Map(rows.map((row) => [row.event_id, row.card_id ?? ""]));
 }
 
