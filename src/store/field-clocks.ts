@@ -36,29 +36,33 @@ interface FieldClock {
 export function writeFieldClocks<Fields extends object>(
   registers: Registers<Fields>,
 ): Json {
-  const entries: { clock: Clock; fields: string[] }[] = [];
-  for (const field of (
-    Object.keys(registers) as (keyof Fields & string)[]
-  ).toSorted()) {
+  const entries: { readonly clock: Clock; readonly fields: string[] }[] = [];
+  for (const field of Object.keys(registers) as (keyof Fields & string)[]) {
     const clock = registers[field]?.clock;
     if (clock === undefined) continue;
     const entry = entries.find(
       (known) =>
         known.clock === clock || compareClocks(known.clock, clock) === 0,
     );
-    if (entry) entry.fields.push(toColumn(field));
-    else entries.push({ clock, fields: [toColumn(field)] });
+    if (entry) entry.fields.push(field);
+    else entries.push({ clock, fields: [field] });
   }
   return entries
-    .toSorted((a, b) => compareClocks(a.clock, b.clock))
-    .map(({ clock, fields }) => ({
-      at: clock.at,
-      signed_at: clock.signedAt,
-      event_id: clock.eventId,
-      ...(clock.finality !== 0 && { finality: clock.finality }),
-      ...(clock.authority !== 0 && { authority: clock.authority }),
-      fields,
-    }));
+    .sort((a, b) => compareClocks(a.clock, b.clock))
+    .map(({ clock, fields }) => entryOf(clock, fields.sort().map(toColumn)));
+}
+
+function entryOf(clock: Clock, fields: string[]): Json {
+  const { at, signedAt, eventId, finality, authority } = clock;
+  const entry: FieldClock = {
+    at,
+    signed_at: signedAt,
+    event_id: eventId,
+    fields,
+  };
+  if (finality !== 0) entry.finality = finality;
+  if (authority !== 0) entry.authority = authority;
+  return entry as unknown as Json;
 }
 
 /**
