@@ -10,6 +10,8 @@ export interface BatcherOptions<Item, Result> {
   /** Does the work of many at once; one result for each item, in their order. */
   readonly flush: (items: readonly Item[]) => Promise<readonly Result[]>;
   readonly maxBatch: number;
+  /** What an item counts towards `maxBatch`; 1 without it. A single item is a batch however much it counts. */
+  readonly sizeOf?: (item: Item) => number;
   /**
    * From so many items on, a batch is at most half of what is under way: of what waits, and of what the batch before has
    * just answered. Senders that wait for their answers then keep two batches of one size going: while one is flushed,
@@ -69,8 +71,9 @@ export function createBatcher<Item, Result>(
     while (waiting.length > 0) {
       const half = Math.ceil((waiting.length + flushed) / 2);
       const size = Math.min(maxBatch, Math.max(half, halveFrom));
-      const batch = waiting.slice(0, size);
-      waiting = waiting.slice(size);
+      const count = countUpTo(size, waiting, options);
+      const batch = waiting.slice(0, count);
+      waiting = waiting.slice(count);
       await flushBatch(batch, options);
       flushed = batch.length;
     }
@@ -82,6 +85,17 @@ export function createBatcher<Item, Result>(
   };
 
   return { add, drain };
+}
+
+function countUpTo<Item, Result>(
+  most: number,
+  waiting: readonly Waiting<Item, Result>[],
+  { sizeOf }: BatcherOptions<Item, Result>,
+): number {
+  if (sizeOf === undefined) return most;
+  let size = 0;
+  const over = waiting.findIndex(({ item }) => (size += sizeOf(item)) > most);
+  return over === -1 ? waiting.length : Math.max(1, over);
 }
 
 async function flushBatch<Item, Result>(

@@ -6,6 +6,7 @@ export interface HintOptions {
   /** Adds one job; settles in bounded time. */
   readonly enqueue: (hint: {
     readonly eventIds: readonly string[];
+    readonly keys: readonly string[];
     readonly name: string;
   }) => Promise<void>;
   /** Since when the job that is next waits for a worker; undefined when none does. Settles in bounded time. */
@@ -57,8 +58,11 @@ export function createHints({
   const jobs = createBatcher({
     flush: async (flushes: readonly (readonly NewEvent[])[]) => {
       const events = flushes.flat();
-      const eventIds = events.map(({ eventId }) => eventId);
-      const call = enqueue({ eventIds, name: nameOfJob(events) });
+      const call = enqueue({
+        eventIds: events.map(({ eventId }) => eventId),
+        keys: events.map(({ cardId = "" }) => cardId),
+        name: nameOfJob(events),
+      });
       const isFull = flushes.length === MAX_FLUSHES_IN_JOB;
       const paused = isFull ? undefined : choosePause().then(pause);
       try {

@@ -31,6 +31,7 @@ export type Receipt =
 export interface NewEvent {
   readonly eventId: string;
   readonly eventType: string;
+  readonly cardId: string | undefined;
 }
 
 export interface ReceiveOptions {
@@ -235,7 +236,13 @@ async function recordAndTell(
       results[index] === "recorded" && entry.state === "received",
   );
   if (fresh.length > 0)
-    onRecorded(fresh.map(({ eventId, eventType }) => ({ eventId, eventType })));
+    onRecorded(
+      fresh.map(({ eventId, eventType, cardId }) => ({
+        eventId,
+        eventType,
+        cardId,
+      })),
+    );
   return results;
 }
 

@@ -5,6 +5,8 @@ import type { Job, JobsOptions } from "bullmq";
 /** Exactly what is stored; no personal data may get into the queue. */
 export interface HintData {
   readonly eventIds: readonly string[];
+  /** See partitions.ts. */
+  readonly partitions?: string;
   readonly oneByOne?: true;
 }
 

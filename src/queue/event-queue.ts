@@ -1,6 +1,7 @@
 import type { OpenQueue } from "./bullmq.ts";
 import { JOB_OPTIONS } from "./bullmq.ts";
 import { openPostgresQueue } from "./postgres-backend.ts";
+import { writePartitions } from "./partitions.ts";
 import type { QueueConnection } from "./queue-connection.ts";
 import { createErrorReporter, type QueueLog } from "./queue-log.ts";
 import { openRedisQueue } from "./redis-backend.ts";
@@ -8,6 +9,8 @@ import { within } from "./within.ts";
 
 export interface EventHint {
   readonly eventIds: readonly string[];
+  /** What each of the events is about: a worker may spread them, and keeps together what has the same key. */
+  readonly keys?: readonly string[];
   /** For the operator's eye only. */
   readonly name: string;
   /** The worker takes the events one at a time instead of all together. */
@@ -70,11 +73,15 @@ export function createEventQueue(
   }
 
   return {
-    enqueue: async ({ eventIds, name, oneByOne, delayMs }) => {
+    enqueue: async ({ eventIds, keys, name, oneByOne, delayMs }) => {
       await bounded("enqueue", timeoutMs, () =>
         queue.add(
           name,
-          oneByOne === true ? { eventIds, oneByOne } : { eventIds },
+          {
+            eventIds,
+            ...(keys && { partitions: writePartitions(keys) }),
+            ...(oneByOne === true && { oneByOne }),
+          },
           delayMs === undefined
             ? JOB_OPTIONS
             : { ...JOB_OPTIONS, delay: delayMs },

@@ -1,5 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { HintJob, OpenWorker, OpenWorkerOptions } from "./bullmq.ts";
+import type { Partitions } from "./partitions.ts";
+import { readPartitions } from "./partitions.ts";
 import { openPostgresWorker } from "./postgres-backend.ts";
 import type { QueueConnection } from "./queue-connection.ts";
 import { createErrorReporter, type QueueLog } from "./queue-log.ts";
@@ -7,6 +9,7 @@ import { openRedisWorker } from "./redis-backend.ts";
 
 export interface EventJob {
   readonly eventIds: readonly string[];
+  readonly partitions: Partitions;
   /** An earlier run of this job died, or the hint asked for it: work one event at a time. */
   readonly oneByOne: boolean;
 }
@@ -46,6 +49,10 @@ export function createEventWorker(
     try {
       await work({
         eventIds: job.data.eventIds,
+        partitions: readPartitions(
+          job.data.partitions,
+          job.data.eventIds.length,
+        ),
         oneByOne:
           job.data.oneByOne === true ||
           job.attemptsStarted > 1 ||

@@ -6,7 +6,6 @@ import { compileOnce } from "./compile-once.ts";
 import type {
   Database,
   EventState,
-  Executor,
   Transaction,
   TransactionExecutor,
 } from "./database.ts";
@@ -177,27 +176,6 @@ const lockWaiting = compileOnce((db, eventIds: readonly string[]) =>
     .compile(),
 );
 
-/**
- * The cards that these events are about, of those that still wait. It locks nothing: only who holds an event's lock
- * knows that it waits.
- */
-export async function findWaitingCards(
-  executor: Executor,
-  eventIds: readonly string[],
-): Promise<ReadonlyMap<string, string>> {
-  const { rows } = await findWaiting(executor, eventIds);
-  return new Map(rows.map((row) => [row.event_id, row.card_id ?? ""]));
-}
-
-const findWaiting = compileOnce((db, eventIds: readonly string[]) =>
-  db
-    .selectFrom("webhook_events")
-    .select(["event_id", "card_id"])
-    .where("event_id", "=", sql<string>`any(${eventIds}::text[])`)
-    .where(...isWaiting)
-    .compile(),
-);
-
 /** @param countAttempts false where `beginAttempt` has counted them before */
 export async function markProcessed(
   trx: TransactionExecutor,
@@ -276,6 +254,7 @@ export async function recordFailedAttempt(
 export interface StalledEvent {
   readonly eventId: string;
   readonly eventType: string;
+  readonly cardId: string | undefined;
   /** It was hinted again before, and still nobody finished it. */
   readonly wasHintedAgain: boolean;
 }
@@ -297,6 +276,7 @@ export async function takeStalledEvents(
   const { rows } = await sql<{
     event_id: string;
     event_type: string;
+    card_id: string | null;
     was_hinted_again: boolean;
   }>`
     with stalled as (
@@ -315,11 +295,12 @@ export async function takeStalledEvents(
     set hinted_at = now()
     from stalled
     where event.event_id = stalled.event_id
-    returning event.event_id, event.event_type, stalled.was_hinted_again
+    returning event.event_id, event.event_type, event.card_id, stalled.was_hinted_again
   `.execute(db);
   return rows.map((row) => ({
     eventId: row.event_id,
     eventType: row.event_type,
+    cardId: row.card_id ?? undefined,
     wasHintedAgain: row.was_hinted_again,
   }));
 }

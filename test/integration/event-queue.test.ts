@@ -97,6 +97,26 @@ for (const { name, describeBackend, open } of backends) {
       });
     });
 
+    test("a job says which of its events are about the same thing, and not about what", async () => {
+      const queue = openQueue(backend.connection);
+      await queue.enqueue({
+        eventIds: ["1", "2", "3"],
+        keys: ["card a", "card b", "card a"],
+        name: "batch",
+      });
+
+      const [stored] = await backend.storedData();
+      const jobs = collectJobs(backend.connection);
+
+      expect(JSON.stringify(stored)).not.toContain("card");
+      await eventually(() => {
+        expect(jobs).toHaveLength(1);
+      });
+      const [a, b, again] = jobs[0]?.partitions ?? [];
+      expect(again).toBe(a);
+      expect(b).not.toBe(a);
+    });
+
     test("a job holds the ids and nothing else", async () => {
       const queue = openQueue(backend.connection);
 

@@ -11,7 +11,6 @@ import {
 import {
   findCopies,
   findOldestWaitingSeconds,
-  findWaitingCards,
   recordEvents,
   takeStalledEvents,
 } from "../../src/store/inbox.ts";
@@ -195,21 +194,6 @@ describe.each([
 
         expectLookUps(accesses, BATCH);
       });
-    });
-
-    test("telling which cards a batch is about", async () => {
-      const events = someEvents(BATCH);
-      await record(events);
-
-      const accesses = await watch.accessesOf(() =>
-        findWaitingCards(
-          db,
-          events.map(({ event_id }) => event_id),
-        ),
-      );
-
-      expectLookUps(accesses, BATCH);
-      await reconcile(events);
     });
 
     test("one step of retention", async () => {

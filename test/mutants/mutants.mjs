@@ -403,8 +403,8 @@ export const mutants = [
     edits: [
       {
         file: "src/lanes.ts",
-        from: "hash(key) % count",
-        to: "hash(id) % count",
+        from: "(partitions[index] ?? 0) % count",
+        to: "index % count",
       },
     ],
     tests: [unit("lanes.test.ts")],

@@ -9,11 +9,18 @@ function aBatcher({
   maxBatch = 3,
   maxWaiting = 10,
   halveFrom = Infinity,
+  sizeOf = (): number => 1,
+}: {
+  maxBatch?: number;
+  maxWaiting?: number;
+  halveFrom?: number;
+  sizeOf?: (item: number) => number;
 } = {}) {
   const flushes: { items: number[]; end: (error?: Error) => void }[] = [];
   const batcher = createBatcher<number, string>({
     maxBatch,
     halveFrom,
+    sizeOf,
     maxWaiting,
     isItemFault: (error) => error instanceof ItemFault,
     flush: (items) =>
@@ -154,6 +161,21 @@ describe("items that come while a flush is under way", () => {
       "done 4",
       "done 5",
     ]);
+  });
+
+  test("count by their own sizes where they have some; what is too large goes alone", async () => {
+    const { add, flushes, batches } = aBatcher({
+      maxBatch: 10,
+      sizeOf: (item) => item,
+    });
+    const results = [5, 5, 1, 30, 2, 9].map(add);
+    for (let turn = 0; turn < 5; turn++) {
+      await settle();
+      flushes[turn]?.end();
+    }
+
+    expect(batches()).toEqual([[5, 5], [1], [30], [2], [9]]);
+    await Promise.all(results);
   });
 
   test("are refused beyond the bound, and nothing of them is kept", async () => {

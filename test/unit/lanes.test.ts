@@ -8,18 +8,12 @@ interface Work {
 }
 
 /** Two lanes whose work lasts until the test ends it. An id is its key and a number: `a1`. */
-function someLanes(fewIds = 0) {
+function someLanes({ fewIds = 0, maxTogether = 1_000 } = {}) {
   const works: Work[] = [];
-  const lookups: (readonly string[])[] = [];
-  const addJob = createLanes({
+  const add = createLanes({
     lanes: 2,
-    maxJobsTogether: 10,
+    maxTogether,
     fewIds,
-    findKeys: (ids) => {
-      lookups.push(ids);
-      const known = ids.filter((id) => !id.startsWith("unknown"));
-      return Promise.resolve(new Map(known.map((id) => [id, id.slice(0, 1)])));
-    },
     work: (ids) =>
       new Promise((resolve, reject) => {
         works.push({
@@ -32,25 +26,33 @@ function someLanes(fewIds = 0) {
         });
       }),
   });
-  return { addJob, works, lookups, worked: () => works.map(({ ids }) => ids) };
+  const addJob = (ids: readonly string[]) =>
+    add(
+      ids,
+      ids.map((id) => id.charCodeAt(0) - "a".charCodeAt(0)),
+    );
+  return { add, addJob, works, worked: () => works.map(({ ids }) => ids) };
 }
 
+const idsOf = (key: string, count: number) =>
+  Array.from({ length: count }, (_, n) => `${key}${String(n)}`);
+
 describe("lanes", () => {
-  test("work side by side, each on its own keys", async () => {
+  test("work side by side, each on its own partitions", async () => {
     const { addJob, works, worked } = someLanes();
 
-    const job = addJob(["a1", "b1", "a2", "b2"]);
+    const job = addJob(["a1", "b1", "c1", "b2"]);
     await settle();
 
     expect(worked()).toEqual([
-      ["a1", "a2"],
+      ["a1", "c1"],
       ["b1", "b2"],
     ]);
     for (const work of works) await work.end();
     await job;
   });
 
-  test("never have one key in two works at once", async () => {
+  test("never have one partition in two works at once", async () => {
     const { addJob, works, worked } = someLanes();
 
     const jobs = [addJob(["a1", "b1"])];
@@ -65,46 +67,59 @@ describe("lanes", () => {
     await Promise.all(jobs);
   });
 
-  test("look up the keys of jobs that come together at once", async () => {
-    const { addJob, works, lookups } = someLanes();
+  test("work on as many together as they may, whichever jobs they come from", async () => {
+    const { addJob, works, worked } = someLanes({ maxTogether: 200 });
 
-    const jobs = [addJob(["a1"]), addJob(["b1", "a2"])];
+    const jobs = [addJob(idsOf("a", 120)), addJob(idsOf("a", 360))];
+    for (let turn = 0; turn < 3; turn++) {
+      await settle();
+      await works[turn]?.end();
+    }
+
+    expect(worked().map(({ length }) => length)).toEqual([170, 200, 110]);
+    expect(worked().flat()).toEqual([...idsOf("a", 120), ...idsOf("a", 360)]);
+    await Promise.all(jobs);
+  });
+
+  test("end a job when its own ids are done, not those that came with them", async () => {
+    const { addJob, works } = someLanes({ maxTogether: 100 });
+
+    const ended: string[] = [];
+    const jobs = [
+      addJob(["a1"]).then(() => ended.push("short")),
+      addJob(idsOf("a", 300)).then(() => ended.push("long")),
+    ];
     await settle();
+    await works[0]?.end();
 
-    expect(lookups).toEqual([["a1", "b1", "a2"]]);
+    expect(ended).toEqual(["short"]);
+    for (let turn = 1; turn < 4; turn++) await works[turn]?.end();
+    await Promise.all(jobs);
+  });
+
+  test("keep a few ids together that wait", async () => {
+    const { addJob, works, worked } = someLanes({ fewIds: 3 });
+
+    const jobs = [addJob(["a1", "b1"]), addJob(["b2"])];
+    await settle();
+    expect(worked()).toEqual([["a1", "b1", "b2"]]);
+
+    jobs.push(addJob(["a2", "b3"]), addJob(["a3", "b4"]));
+    await settle();
+    expect(worked().slice(1)).toEqual([["b4"]]);
+    await works[0]?.end();
+    expect(worked().slice(2)).toEqual([["a2", "b3", "a3"]]);
     for (const work of works) await work.end();
     await Promise.all(jobs);
   });
 
-  test("keep a few ids together, without looking anything up", async () => {
-    const { addJob, works, worked, lookups } = someLanes(3);
+  test("keep a job together that does not say what it is about", async () => {
+    const { add, works, worked } = someLanes();
 
-    const few = [addJob(["a1", "b1"]), addJob(["b2"])];
+    const job = add(["a1", "b1"]);
     await settle();
-    expect(worked()).toEqual([["a1", "b1", "b2"]]);
-    expect(lookups).toEqual([]);
-    await works[0]?.end();
-    await Promise.all(few);
 
-    const more = addJob(["a2", "b3", "a3", "b4"]);
-    await settle();
-    expect(worked().slice(1)).toEqual([
-      ["a2", "a3"],
-      ["b3", "b4"],
-    ]);
-    for (const work of works) await work.end();
-    await more;
-  });
-
-  test("leave out what has no key, and have nothing to do for a job of such", async () => {
-    const { addJob, works, worked } = someLanes();
-
-    await addJob(["unknown1", "unknown2"]);
-    expect(worked()).toEqual([]);
-
-    const job = addJob(["unknown1", "b1"]);
-    await settle();
-    expect(worked()).toEqual([["b1"]]);
+    expect(worked()).toEqual([["a1", "b1"]]);
     await works[0]?.end();
     await job;
   });
@@ -125,20 +140,9 @@ describe("lanes", () => {
     expect(outcome).toBe("Error: lane a failed");
   });
 
-  test("keep together what could not be looked up, and tell what its work met", async () => {
-    const worked: (readonly string[])[] = [];
-    const addJob = createLanes({
-      lanes: 2,
-      maxJobsTogether: 10,
-      fewIds: 0,
-      findKeys: () => Promise.reject(new Error("lookup failed")),
-      work: (ids) => {
-        worked.push(ids);
-        return Promise.reject(new Error("work failed"));
-      },
-    });
-
-    await expect(addJob(["a1", "b1"])).rejects.toThrow("work failed");
-    expect(worked).toEqual([["a1", "b1"]]);
+  test("have nothing to do for a job of nothing", async () => {
+    const { addJob, worked } = someLanes();
+    await addJob([]);
+    expect(worked()).toEqual([]);
   });
 });

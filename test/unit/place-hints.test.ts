@@ -1,10 +1,12 @@
 import { afterEach, describe, expect, jest, test } from "@jest/globals";
 import { waitFor } from "../support/wait-for.ts";
+import type { HintOptions } from "../../src/place-hints.ts";
 import { createHints } from "../../src/place-hints.ts";
 
 const event = (eventId: string, eventType = "card.update.succeeded") => ({
   eventId,
   eventType,
+  cardId: `card of ${eventId}`,
 });
 
 /** A queue that answers when it is told to, and whose line has stood for as long as it is told. */
@@ -15,7 +17,7 @@ function aQueue({
   lineMs?: (() => number) | undefined;
   pauseEnds?: Promise<void>;
 } = {}) {
-  const jobs: { eventIds: readonly string[]; name: string }[] = [];
+  const jobs: Parameters<HintOptions["enqueue"]>[0][] = [];
   const answers: { resolve: () => void; reject: (error: Error) => void }[] = [];
   const pauses: number[] = [];
   let lost = 0;
@@ -71,7 +73,13 @@ describe("hints", () => {
     hints.place([event("a")]);
     await turn();
 
-    expect(jobs).toEqual([{ eventIds: ["a"], name: "card.update.succeeded" }]);
+    expect(jobs).toEqual([
+      {
+        eventIds: ["a"],
+        keys: ["card of a"],
+        name: "card.update.succeeded",
+      },
+    ]);
   });
 
   test("what is recorded while a call is under way goes together with the next one", async () => {
@@ -87,7 +95,11 @@ describe("hints", () => {
     await untilJobs(2);
 
     expect(meanwhile).toBe(1);
-    expect(jobs[1]).toEqual({ eventIds: ["b", "c", "d"], name: "events" });
+    expect(jobs[1]).toEqual({
+      eventIds: ["b", "c", "d"],
+      keys: ["card of b", "card of c", "card of d"],
+      name: "events",
+    });
   });
 
   test("a call that fails loses its own hints and no others", async () => {

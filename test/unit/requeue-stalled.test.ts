@@ -4,7 +4,12 @@ import type { RequeueOptions } from "../../src/requeue-stalled.ts";
 import type { StalledEvent } from "../../src/store/inbox.ts";
 
 function lost(eventId: string): StalledEvent {
-  return { eventId, eventType: "card.update.succeeded", wasHintedAgain: false };
+  return {
+    eventId,
+    eventType: "card.update.succeeded",
+    cardId: undefined,
+    wasHintedAgain: false,
+  };
 }
 
 /** It was hinted again, and still nobody finished it. */
