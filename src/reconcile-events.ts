@@ -17,9 +17,8 @@ import { describeError, isPassingFault } from "./store/errors.ts";
 import type { FailedAttempt, WaitingEvent } from "./store/inbox.ts";
 import {
   beginAttempt,
-  lockWaitingEvents,
-  markProcessed,
   recordFailedAttempt,
+  takeWaitingEvents,
 } from "./store/inbox.ts";
 import { lockProjection } from "./store/projection-lock.ts";
 import { inTransaction } from "./store/transaction.ts";
@@ -200,9 +199,8 @@ async function reconcileTogether(
   const reconciled = await inTransaction(db, async (trx) => {
     const work = startWork(
       trx,
-      await lockWaitingEvents(trx, eventIds),
+      await takeWaitingEvents(trx, eventIds, countAttempts),
       checkpoint,
-      countAttempts,
     );
     await work.done;
     const ids = work.reconciled.map(({ eventId }) => eventId);
@@ -221,7 +219,6 @@ function startWork(
   trx: TransactionExecutor,
   waiting: readonly WaitingEvent[],
   checkpoint: Checkpoint,
-  countAttempts: boolean,
 ): {
   readonly reconciled: readonly Reconciled[];
   readonly done: Promise<unknown>;
@@ -236,11 +233,7 @@ function startWork(
   const events = decoded.map(({ event }) => event);
   return {
     reconciled: decoded.map(({ event, receivedAt }) => tell(event, receivedAt)),
-    // PostgreSQL marks them while the changes are worked out here.
-    done: Promise.all([
-      applyToProjection(trx, events),
-      markProcessed(trx, ids, countAttempts),
-    ]),
+    done: applyToProjection(trx, events),
   };
 }
 

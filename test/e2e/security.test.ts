@@ -486,6 +486,29 @@ describe("what cannot be marked as applied", () => {
   );
 });
 
+describe("what cannot be applied", () => {
+  test(
+    "is not marked as applied either",
+    async () => {
+      const service = await start();
+      await service.rows(
+        `create function refuse() returns trigger language plpgsql as $$ begin raise exception 'refused'; end $$`,
+      );
+      await service.rows(
+        "create trigger refuse before insert on cards for each row execute function refuse()",
+      );
+      await deliver(service, aStatusUpdate());
+
+      await service.untilApplied(30_000);
+
+      expect(
+        await service.rows("select state, processed_at from webhook_events"),
+      ).toEqual([{ state: "failed", processed_at: null }]);
+    },
+    LONG_MS,
+  );
+});
+
 describe("names that mean something to JavaScript", () => {
   test("are data like any other, in ids, keys and paths", async () => {
     const service = await start();

@@ -92,20 +92,20 @@ export const mutants = [
     ],
   },
   {
-    name: "mark processed outside the transaction",
+    name: "mark processed in a transaction of its own",
     edits: [
       {
         file: "src/reconcile-events.ts",
-        from: "      markProcessed(trx, ids, countAttempts),\n",
-        to: "",
+        from: "  const reconciled = await inTransaction(db, async (trx) => {",
+        to: "  const taken = await inTransaction(db, (trx) =>\n    takeWaitingEvents(trx, eventIds, countAttempts),\n  );\n  const reconciled = await inTransaction(db, async (trx) => {",
       },
       {
         file: "src/reconcile-events.ts",
-        from: '  checkpoint("committed", eventIds);',
-        to: '  await inTransaction(db, (trx) =>\n    markProcessed(trx, reconciled.map(({ event }) => event.eventId), countAttempts),\n  );\n  checkpoint("committed", eventIds);',
+        from: "await takeWaitingEvents(trx, eventIds, countAttempts),\n      checkpoint,",
+        to: "taken,\n      checkpoint,",
       },
     ],
-    tests: [e2e("security.test.ts", "both are one transaction")],
+    tests: [e2e("security.test.ts", "is not marked as applied either")],
   },
   {
     name: "freshness before MAC",
@@ -404,7 +404,7 @@ export const mutants = [
       {
         file: "src/lanes.ts",
         from: "(partitions[index] ?? 0) % count",
-        to: "index % count",
+        to: "(partitions.length > 0 ? index : 0) % count",
       },
     ],
     tests: [unit("lanes.test.ts")],
