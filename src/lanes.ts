@@ -6,8 +6,8 @@ export interface LanesOptions {
   readonly work: (ids: readonly string[]) => Promise<void>;
   /** How many ids at once. */
   readonly maxTogether: number;
-  /** So few ids that wait stay together, in the first lane: they would cost two pieces of work instead of one. */
-  readonly fewIds: number;
+  /** So many ids that wait are worth a lane; fewer stay together, in one piece of work instead of one in each lane. */
+  readonly idsPerLane: number;
 }
 
 /**
@@ -24,7 +24,8 @@ const PIECE = 50;
 
 /**
  * Spreads work over lanes that run side by side, by what it is about: what is about one thing stays in one lane, so
- * lanes hardly ever wait for each other's locks. What comes while a lane is busy goes together in its next turn.
+ * lanes hardly ever wait for each other's locks. What comes while a lane is busy goes together in its next turn, and the
+ * more waits, the more lanes take it.
  */
 export function createLanes(options: LanesOptions): AddJob {
   let waiting = 0;
@@ -38,18 +39,17 @@ export function createLanes(options: LanesOptions): AddJob {
       },
       maxBatch: options.maxTogether,
       sizeOf: (ids) => ids.length,
-
       maxWaiting: Infinity, // never more than the jobs that the caller takes at once
       isItemFault: () => false, // `work` looks for the one at fault itself
     }),
   );
   return async (ids, partitions) => {
-    const isFew = waiting + ids.length <= options.fewIds;
-    const parts =
-      isFew || partitions === undefined
-        ? [ids]
-        : partsOf(ids, partitions, options.lanes);
     waiting += ids.length;
+    const worth = Math.ceil(waiting / options.idsPerLane);
+    const parts =
+      worth <= 1 || partitions === undefined
+        ? [ids]
+        : partsOf(ids, partitions, Math.min(worth, options.lanes));
     const outcomes = await Promise.allSettled(
       lanes.flatMap((lane, index) =>
         piecesOf(parts[index] ?? []).map((piece) => lane.add(piece)),

@@ -8,12 +8,12 @@ interface Work {
 }
 
 /** Two lanes whose work lasts until the test ends it. An id is its key and a number: `a1`. */
-function someLanes({ fewIds = 0, maxTogether = 1_000 } = {}) {
+function someLanes({ idsPerLane = 1, maxTogether = 1_000 } = {}) {
   const works: Work[] = [];
   const add = createLanes({
     lanes: 2,
     maxTogether,
-    fewIds,
+    idsPerLane,
     work: (ids) =>
       new Promise((resolve, reject) => {
         works.push({
@@ -97,8 +97,8 @@ describe("lanes", () => {
     await Promise.all(jobs);
   });
 
-  test("keep a few ids together that wait", async () => {
-    const { addJob, works, worked } = someLanes({ fewIds: 3 });
+  test("share what waits as soon as there is enough of it for two", async () => {
+    const { addJob, works, worked } = someLanes({ idsPerLane: 3 });
 
     const jobs = [addJob(["a1", "b1"]), addJob(["b2"])];
     await settle();
