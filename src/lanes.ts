@@ -2,7 +2,7 @@ import { createBatcher } from "./batcher.ts";
 
 export interface LanesOptions {
   readonly lanes: number;
-  /** Does the work of one lane: of many jobs at once. */
+  /** Does the work of one lane, of many jobs at once. */
   readonly work: (ids: readonly string[]) => Promise<void>;
   /** How many ids at once. */
   readonly maxTogether: number;

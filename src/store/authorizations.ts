@@ -33,6 +33,7 @@ export async function saveAuthorizations(
   return upsert(trx, authorizations);
 }
 
+/** The row of an authorization: its registers' values, and the judgement of its outcome. */
 const AUTHORIZATION_COLUMNS: Columns<Authorization, AuthorizationsTable> = {
   transaction_id: { type: "text", read: (one) => one.transactionId },
   event_id: {
