@@ -260,8 +260,8 @@ export const mutants = [
     edits: [
       {
         file: "src/http/health-routes.ts",
-        from: "response.status(isReady ? 200 : 503)",
-        to: "response.status(200)",
+        from: "answerJson(response, isReady ? 200 : 503,",
+        to: "answerJson(response, 200,",
       },
     ],
     tests: [
