@@ -50,7 +50,7 @@ export function createBatcher<Item, Result>(
 ): Batcher<Item, Result> {
   let waiting: Waiting<Item, Result>[] = [];
   let running: Promise<void> | undefined;
-  const { maxBatch, maxWaitMs = Infinity, halveFrom = Infinity } = options;
+  const { maxWaitMs = Infinity, halveFrom = Infinity } = options;
 
   const add = (item: Item): Promise<Result> => {
     const since = performance.now();
@@ -70,8 +70,10 @@ export function createBatcher<Item, Result>(
     let flushed = 0;
     while (waiting.length > 0) {
       const half = Math.ceil((waiting.length + flushed) / 2);
-      const size = Math.min(maxBatch, Math.max(half, halveFrom));
-      const count = countUpTo(size, waiting, options);
+      const count = Math.min(
+        countOfFullBatch(waiting, options),
+        Math.max(half, halveFrom),
+      );
       const batch = waiting.slice(0, count);
       waiting = waiting.slice(count);
       await flushBatch(batch, options);
@@ -87,14 +89,15 @@ export function createBatcher<Item, Result>(
   return { add, drain };
 }
 
-function countUpTo<Item, Result>(
-  most: number,
+function countOfFullBatch<Item, Result>(
   waiting: readonly Waiting<Item, Result>[],
-  { sizeOf }: BatcherOptions<Item, Result>,
+  { maxBatch, sizeOf }: BatcherOptions<Item, Result>,
 ): number {
-  if (sizeOf === undefined) return most;
+  if (sizeOf === undefined) return maxBatch;
   let size = 0;
-  const over = waiting.findIndex(({ item }) => (size += sizeOf(item)) > most);
+  const over = waiting.findIndex(
+    ({ item }) => (size += sizeOf(item)) > maxBatch,
+  );
   return over === -1 ? waiting.length : Math.max(1, over);
 }
 

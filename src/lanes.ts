@@ -25,7 +25,8 @@ const PIECE = 50;
 /**
  * Spreads work over lanes that run side by side, by what it is about: what is about one thing stays in one lane, so
  * lanes hardly ever wait for each other's locks. What comes while a lane is busy goes together in its next turn, and the
- * more waits, the more lanes take it.
+ * more waits, the more lanes take it. Where that number has just changed, one thing may be in two lanes: then one waits
+ * for the other.
  */
 export function createLanes(options: LanesOptions): AddJob {
   let waiting = 0;

@@ -5,8 +5,7 @@ import type { NewEvent } from "./receive-webhook.ts";
 export interface HintOptions {
   /** Adds one job; settles in bounded time. */
   readonly enqueue: (hint: {
-    readonly eventIds: readonly string[];
-    readonly keys: readonly string[];
+    readonly events: readonly NewEvent[];
     readonly name: string;
   }) => Promise<void>;
   /** Since when the job that is next waits for a worker; undefined when none does. Settles in bounded time. */
@@ -58,11 +57,7 @@ export function createHints({
   const jobs = createBatcher({
     flush: async (flushes: readonly (readonly NewEvent[])[]) => {
       const events = flushes.flat();
-      const call = enqueue({
-        eventIds: events.map(({ eventId }) => eventId),
-        keys: events.map(({ cardId = "" }) => cardId),
-        name: nameOfJob(events),
-      });
+      const call = enqueue({ events, name: nameOfJob(events) });
       const isFull = flushes.length === MAX_FLUSHES_IN_JOB;
       const paused = isFull ? undefined : choosePause().then(pause);
       try {

@@ -1,16 +1,20 @@
-import type { OpenQueue } from "./bullmq.ts";
+import type { HintData, OpenQueue } from "./bullmq.ts";
 import { JOB_OPTIONS } from "./bullmq.ts";
-import { openPostgresQueue } from "./postgres-backend.ts";
 import { writePartitions } from "./partitions.ts";
+import { openPostgresQueue } from "./postgres-backend.ts";
 import type { QueueConnection } from "./queue-connection.ts";
 import { createErrorReporter, type QueueLog } from "./queue-log.ts";
 import { openRedisQueue } from "./redis-backend.ts";
 import { within } from "./within.ts";
 
+export interface HintedEvent {
+  readonly eventId: string;
+  /** What it is about: a worker may spread the events of a job, and keeps those of one card together. */
+  readonly cardId?: string | undefined;
+}
+
 export interface EventHint {
-  readonly eventIds: readonly string[];
-  /** What each of the events is about: a worker may spread them, and keeps together what has the same key. */
-  readonly keys?: readonly string[];
+  readonly events: readonly HintedEvent[];
   /** For the operator's eye only. */
   readonly name: string;
   /** The worker takes the events one at a time instead of all together. */
@@ -73,15 +77,11 @@ export function createEventQueue(
   }
 
   return {
-    enqueue: async ({ eventIds, keys, name, oneByOne, delayMs }) => {
+    enqueue: async ({ events, name, oneByOne, delayMs }) => {
       await bounded("enqueue", timeoutMs, () =>
         queue.add(
           name,
-          {
-            eventIds,
-            ...(keys && { partitions: writePartitions(keys) }),
-            ...(oneByOne === true && { oneByOne }),
-          },
+          dataOf(events, oneByOne),
           delayMs === undefined
             ? JOB_OPTIONS
             : { ...JOB_OPTIONS, delay: delayMs },
@@ -106,6 +106,17 @@ export function createEventQueue(
       await within(queue.close(), timeoutMs, "close").catch(onError);
     },
   };
+}
+
+function dataOf(
+  events: readonly HintedEvent[],
+  oneByOne: boolean | undefined,
+): HintData {
+  const eventIds = events.map(({ eventId }) => eventId);
+  if (oneByOne === true) return { eventIds, oneByOne };
+  if (events.every(({ cardId }) => cardId === undefined)) return { eventIds };
+  const partitions = writePartitions(events.map(({ cardId = "" }) => cardId));
+  return { eventIds, partitions };
 }
 
 function openQueue(

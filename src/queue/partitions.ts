@@ -1,4 +1,4 @@
-/** What the events of a job are about, a number for each; undefined where the job does not say. */
+/** What the events of a job are about, a number for each; undefined where the job does not say it. */
 export type Partitions = readonly number[] | undefined;
 
 const DIGITS = 2;

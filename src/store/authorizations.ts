@@ -3,7 +3,7 @@ import type {
   Authorization,
   AuthorizationRegisterFields,
 } from "../domain/authorization.ts";
-import type { Instant } from "../domain/instant.ts";
+import type { DeclineJudgement } from "../domain/mcc-decline.ts";
 import { judgeDecline } from "../domain/mcc-decline.ts";
 import { compileOnce } from "./compile-once.ts";
 import type {
@@ -14,7 +14,8 @@ import type {
   TransactionExecutor,
 } from "./database.ts";
 import { readRegisters, writeFieldClocks } from "./field-clocks.ts";
-import type { Column, Columns } from "./write-rows.ts";
+import { registerColumns } from "./register-columns.ts";
+import type { Columns } from "./write-rows.ts";
 import { columnsOf, rowOf, upsertOf } from "./write-rows.ts";
 
 /** The authorizations that are known; call it under `lockProjection` to write them back. */
@@ -30,11 +31,29 @@ export async function saveAuthorizations(
   trx: TransactionExecutor,
   authorizations: readonly Authorization[],
 ): Promise<unknown> {
-  return upsert(trx, authorizations);
+  return upsert(trx, authorizations.map(judged));
 }
 
+interface Judged extends Authorization {
+  readonly decline: DeclineJudgement;
+}
+
+/** Once for both columns that tell of it. */
+function judged(authorization: Authorization): Judged {
+  const { transactionId, registers, receivedAt } = authorization;
+  const decline = judgeDecline(
+    known(registers.transactionStatus).value,
+    registers.description?.value,
+  );
+  return { transactionId, registers, receivedAt, decline };
+}
+
+const { valueOf } = registerColumns<
+  AuthorizationRegisterFields & { lastEvent: true }
+>();
+
 /** The row of an authorization: its registers' values, and the judgement of its outcome. */
-const AUTHORIZATION_COLUMNS: Columns<Authorization, AuthorizationsTable> = {
+const AUTHORIZATION_COLUMNS: Columns<Judged, AuthorizationsTable> = {
   transaction_id: { type: "text", read: (one) => one.transactionId },
   event_id: {
     type: "text",
@@ -44,33 +63,30 @@ const AUTHORIZATION_COLUMNS: Columns<Authorization, AuthorizationsTable> = {
     type: "text",
     read: ({ registers }) => known(registers.cardId).value,
   },
-  cardholder_id: text("cardholderId"),
-  transaction_type: text("transactionType"),
+  cardholder_id: valueOf("text", "cardholderId"),
+  transaction_type: valueOf("text", "transactionType"),
   transaction_status: {
     type: "text",
     read: ({ registers }) => known(registers.transactionStatus).value,
   },
-  description: text("description"),
-  transaction_amount: numeric("transactionAmount"),
-  transaction_currency: text("transactionCurrency"),
-  billing_amount: numeric("billingAmount"),
-  billing_currency: text("billingCurrency"),
-  transaction_fee: numeric("transactionFee"),
-  transaction_fee_currency: text("transactionFeeCurrency"),
-  authorization_code: text("authorizationCode"),
-  original_transaction_id: text("originalTransactionId"),
-  wallet_type: text("walletType"),
-  mcc: text("mcc"),
-  merchant_name: text("merchantName"),
-  merchant_city: text("merchantCity"),
-  merchant_country: text("merchantCountry"),
-  transaction_time: time("transactionTime"),
-  posted_time: time("postedTime"),
-  decline_category: {
-    type: "text",
-    read: (one) => judge(one).category ?? null,
-  },
-  mcc_declined: { type: "boolean", read: (one) => judge(one).mccDeclined },
+  description: valueOf("text", "description"),
+  transaction_amount: valueOf("numeric", "transactionAmount"),
+  transaction_currency: valueOf("text", "transactionCurrency"),
+  billing_amount: valueOf("numeric", "billingAmount"),
+  billing_currency: valueOf("text", "billingCurrency"),
+  transaction_fee: valueOf("numeric", "transactionFee"),
+  transaction_fee_currency: valueOf("text", "transactionFeeCurrency"),
+  authorization_code: valueOf("text", "authorizationCode"),
+  original_transaction_id: valueOf("text", "originalTransactionId"),
+  wallet_type: valueOf("text", "walletType"),
+  mcc: valueOf("text", "mcc"),
+  merchant_name: valueOf("text", "merchantName"),
+  merchant_city: valueOf("text", "merchantCity"),
+  merchant_country: valueOf("text", "merchantCountry"),
+  transaction_time: valueOf("timestamptz", "transactionTime"),
+  posted_time: valueOf("timestamptz", "postedTime"),
+  decline_category: { type: "text", read: (one) => one.decline.category },
+  mcc_declined: { type: "boolean", read: (one) => one.decline.mccDeclined },
   received_at: { type: "timestamptz", read: (one) => one.receivedAt },
   field_clocks: {
     type: "jsonb",
@@ -78,38 +94,11 @@ const AUTHORIZATION_COLUMNS: Columns<Authorization, AuthorizationsTable> = {
   },
 };
 
-type TimeField = "transactionTime" | "postedTime";
-type TextField = Exclude<keyof AuthorizationRegisterFields, TimeField>;
-
-function text(field: TextField): Column<Authorization, string | null> {
-  return {
-    type: "text",
-    read: ({ registers }) => registers[field]?.value ?? null,
-  };
-}
-
-function numeric(field: TextField): Column<Authorization, string | null> {
-  return { ...text(field), type: "numeric" };
-}
-
-function time(field: TimeField): Column<Authorization, Instant | null> {
-  return {
-    type: "timestamptz",
-    read: ({ registers }) => registers[field]?.value ?? null,
-  };
-}
-
 /** What every authorization event states. */
 function known<Value>(register: Value | undefined): Value {
   if (register === undefined)
     throw new Error("an authorization without an event");
   return register;
-}
-
-function judge({
-  registers: { transactionStatus, description },
-}: Authorization) {
-  return judgeDecline(known(transactionStatus).value, description?.value);
 }
 
 const find = compileOnce((db, transactionIds: readonly string[]) =>
@@ -127,7 +116,7 @@ const upsert = upsertOf(
 );
 
 export function toRow(authorization: Authorization): AuthorizationsTable {
-  return rowOf(AUTHORIZATION_COLUMNS, authorization);
+  return rowOf(AUTHORIZATION_COLUMNS, judged(authorization));
 }
 
 function toAuthorization(row: AuthorizationsTable): Authorization {

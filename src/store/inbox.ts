@@ -152,9 +152,10 @@ export interface WaitingEvent {
 const isWaiting = [sql<string>`state || ''`, "=", "received"] as const;
 
 /**
- * Takes those of these events that still wait, and marks them as processed: they are locked, in the order of their ids,
- * until the transaction ends, and wait again if it fails. To lock and read them first takes PostgreSQL 6 us more for
- * each, and Node.js another list of their ids.
+ * Takes those of these events that still wait, and marks them as processed: they are locked until the transaction ends,
+ * and wait again if it fails. On a pool that only looks up, in the order of their ids: two workers with the same events
+ * never wait in a circle. To lock and read them first takes PostgreSQL 6 us more for each, and Node.js another list of
+ * their ids.
  *
  * @param countAttempts false where `beginAttempt` has counted them before
  */

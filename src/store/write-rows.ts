@@ -14,8 +14,12 @@ export interface Column<Entity, Value> {
   readonly read: (entity: Entity) => Value;
 }
 
+/** Where a row may have NULL, a column may read undefined. */
 export type Columns<Entity, Row> = {
-  readonly [Name in keyof Row & string]: Column<Entity, Row[Name]>;
+  readonly [Name in keyof Row & string]: Column<
+    Entity,
+    Row[Name] | (null extends Row[Name] ? undefined : never)
+  >;
 };
 
 export function columnsOf<Name extends string>(
@@ -24,13 +28,25 @@ export function columnsOf<Name extends string>(
   return Object.keys(columns) as Name[];
 }
 
+export function pickColumns<Entity, Row, Name extends keyof Row & string>(
+  columns: Columns<Entity, Row>,
+  names: readonly Name[],
+): Columns<Entity, Pick<Row, Name>> {
+  return Object.fromEntries(
+    names.map((name) => [name, columns[name]]),
+  ) as unknown as Columns<Entity, Pick<Row, Name>>;
+}
+
 /** The row, for who looks at it here; what is written goes column by column. */
 export function rowOf<Entity, Row extends object>(
   columns: Columns<Entity, Row>,
   entity: Entity,
 ): Row {
   return Object.fromEntries(
-    columnsOf(columns).map((name) => [name, columns[name].read(entity)]),
+    columnsOf(columns).map((name) => [
+      name,
+      columns[name].read(entity) ?? null,
+    ]),
   ) as Row;
 }
 
@@ -76,10 +92,16 @@ export function updateOf<Entity, Row extends object>(
     from (${sent}) as sent
     where ${sql.ref(`${table}.${key}`)} = ${sql.ref(`sent.${key}`)}`,
   );
-  return async (trx, entities) => {
-    const updated = await write(trx, entities);
-    if (updated !== entities.length)
+  const check = (updated: number, sent: number) => {
+    if (updated !== sent)
       throw new Error(`a row of ${table} was deleted meanwhile`);
+  };
+  // As in `writeOf`: who awaited here would hold the entities until the answer comes.
+  return (trx, entities) => {
+    const sent = entities.length;
+    return write(trx, entities).then((updated) => {
+      check(updated, sent);
+    });
   };
 }
 
@@ -119,7 +141,7 @@ function writeOf<Entity, Row extends object>(
       const toText = TO_TEXT[type];
       return textArray(entities.map((entity) => toText(read(entity))));
     });
-  // Nothing here awaits the answer: who does holds the rows until it comes.
+  // Nothing here awaits the answer: who does holds the entities until it comes.
   const count = (answer: Promise<QueryResult<unknown>>) =>
     answer.then(({ numAffectedRows = 0n }) => Number(numAffectedRows));
   return async (trx, entities) =>

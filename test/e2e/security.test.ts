@@ -460,22 +460,27 @@ describe("a replayed delivery", () => {
   );
 });
 
-describe("what cannot be marked as applied", () => {
-  test(
-    "is not applied: both are one transaction",
-    async () => {
-      const service = await start();
-      await service.rows(
-        `create function refuse() returns trigger language plpgsql as $$ begin raise exception 'refused'; end $$`,
-      );
-      await service.rows(
-        `create trigger refuse before update on webhook_events for each row
-       when (new.state = 'processed') execute function refuse()`,
-      );
-      const event = aStatusUpdate();
-      await deliver(service, event);
+describe("applying an event and marking it as applied", () => {
+  /** Before what the trigger names, such as `update on webhook_events`. */
+  const startRefusing = async (moment: string) => {
+    const service = await start();
+    await service.rows(
+      `create function refuse() returns trigger language plpgsql as $$ begin raise exception 'refused'; end $$`,
+    );
+    await service.rows(
+      `create trigger refuse before ${moment} execute function refuse()`,
+    );
+    await deliver(service, aStatusUpdate());
+    await service.untilApplied(30_000);
+    return service;
+  };
 
-      await service.untilApplied(30_000);
+  test(
+    "what cannot be marked is not applied: both are one transaction",
+    async () => {
+      const service = await startRefusing(
+        "update on webhook_events for each row when (new.state = 'processed')",
+      );
 
       expect(await service.rows("select state from webhook_events")).toEqual([
         { state: "failed" },
@@ -484,22 +489,11 @@ describe("what cannot be marked as applied", () => {
     },
     LONG_MS,
   );
-});
 
-describe("what cannot be applied", () => {
   test(
-    "is not marked as applied either",
+    "what cannot be applied is not marked either",
     async () => {
-      const service = await start();
-      await service.rows(
-        `create function refuse() returns trigger language plpgsql as $$ begin raise exception 'refused'; end $$`,
-      );
-      await service.rows(
-        "create trigger refuse before insert on cards for each row execute function refuse()",
-      );
-      await deliver(service, aStatusUpdate());
-
-      await service.untilApplied(30_000);
+      const service = await startRefusing("insert on cards for each row");
 
       expect(
         await service.rows("select state, processed_at from webhook_events"),

@@ -47,6 +47,8 @@ const describeOwnRedis =
     : describe;
 
 /** Whatever a test opens, closed after it in reverse order. */
+const eventsOf = (...ids: string[]) => ids.map((eventId) => ({ eventId }));
+
 const toClose: (() => Promise<unknown>)[] = [];
 
 afterEach(async () => {
@@ -82,9 +84,16 @@ for (const { name, describeBackend, open } of backends) {
 
     test("ids come out as they went in, oldest first", async () => {
       const queue = openQueue(backend.connection);
-      await queue.enqueue({ eventIds: ["a:1", "2", "é"], name: "batch" });
-      await queue.enqueue({ eventIds: ["b"], name: "card.update.succeeded" });
-      await queue.enqueue({ eventIds: ["c"], name: "again", oneByOne: true });
+      await queue.enqueue({ events: eventsOf("a:1", "2", "é"), name: "batch" });
+      await queue.enqueue({
+        events: eventsOf("b"),
+        name: "card.update.succeeded",
+      });
+      await queue.enqueue({
+        events: eventsOf("c"),
+        name: "again",
+        oneByOne: true,
+      });
 
       const jobs = collectJobs(backend.connection);
 
@@ -100,8 +109,11 @@ for (const { name, describeBackend, open } of backends) {
     test("a job says which of its events are about the same thing, and not about what", async () => {
       const queue = openQueue(backend.connection);
       await queue.enqueue({
-        eventIds: ["1", "2", "3"],
-        keys: ["card a", "card b", "card a"],
+        events: [
+          { eventId: "1", cardId: "card a" },
+          { eventId: "2", cardId: "card b" },
+          { eventId: "3", cardId: "card a" },
+        ],
         name: "batch",
       });
 
@@ -120,9 +132,17 @@ for (const { name, describeBackend, open } of backends) {
     test("a job holds the ids and nothing else", async () => {
       const queue = openQueue(backend.connection);
 
-      await queue.enqueue({ eventIds: ["a"], name: "one" });
-      await queue.enqueue({ eventIds: ["b"], name: "two", oneByOne: true });
-      await queue.enqueue({ eventIds: ["c"], name: "three", oneByOne: false });
+      await queue.enqueue({ events: eventsOf("a"), name: "one" });
+      await queue.enqueue({
+        events: eventsOf("b"),
+        name: "two",
+        oneByOne: true,
+      });
+      await queue.enqueue({
+        events: eventsOf("c"),
+        name: "three",
+        oneByOne: false,
+      });
 
       expect(await backend.storedData()).toEqual([
         { eventIds: ["a"] },
@@ -134,13 +154,13 @@ for (const { name, describeBackend, open } of backends) {
     test("a hint wakes an idle worker", async () => {
       const jobs = collectJobs(backend.connection);
       const queue = openQueue(backend.connection);
-      await queue.enqueue({ eventIds: ["first"], name: "t" });
+      await queue.enqueue({ events: eventsOf("first"), name: "t" });
       await eventually(() => {
         expect(jobs).toHaveLength(1);
       });
 
       const hintedAt = Date.now();
-      await queue.enqueue({ eventIds: ["second"], name: "t" });
+      await queue.enqueue({ events: eventsOf("second"), name: "t" });
       await eventually(() => {
         expect(jobs).toHaveLength(2);
       });
@@ -151,8 +171,8 @@ for (const { name, describeBackend, open } of backends) {
 
     test("a job that fails does not stop the next one and leaves nothing behind", async () => {
       const queue = openQueue(backend.connection);
-      await queue.enqueue({ eventIds: ["bad"], name: "t" });
-      await queue.enqueue({ eventIds: ["good"], name: "t" });
+      await queue.enqueue({ events: eventsOf("bad"), name: "t" });
+      await queue.enqueue({ events: eventsOf("good"), name: "t" });
 
       const log = createMemoryLog();
       const jobs = collectJobs(backend.connection, {
@@ -178,9 +198,13 @@ for (const { name, describeBackend, open } of backends) {
       const queue = openQueue(backend.connection);
       const jobs = collectJobs(backend.connection);
       const hintedAt = Date.now();
-      await queue.enqueue({ eventIds: ["later"], name: "t", delayMs: 700 });
+      await queue.enqueue({
+        events: eventsOf("later"),
+        name: "t",
+        delayMs: 700,
+      });
       const waitingAt = await queue.oldestWaitingAt();
-      await queue.enqueue({ eventIds: ["now"], name: "t" });
+      await queue.enqueue({ events: eventsOf("now"), name: "t" });
 
       await eventually(() => {
         expect(jobs).toHaveLength(2);
@@ -197,7 +221,7 @@ for (const { name, describeBackend, open } of backends) {
       const addedAt: number[] = [];
       for (const id of ["a", "b", "c"]) {
         addedAt.push(Date.now());
-        await queue.enqueue({ eventIds: [id], name: "t" });
+        await queue.enqueue({ events: eventsOf(id), name: "t" });
         await delay(20);
       }
 
@@ -221,8 +245,8 @@ for (const { name, describeBackend, open } of backends) {
     test("a hint that was delayed is as old as the end of its delay", async () => {
       const queue = openQueue(backend.connection);
       const hintedAt = Date.now();
-      await queue.enqueue({ eventIds: ["a"], name: "t", delayMs: 400 });
-      await queue.enqueue({ eventIds: ["b"], name: "t", delayMs: 400 });
+      await queue.enqueue({ events: eventsOf("a"), name: "t", delayMs: 400 });
+      await queue.enqueue({ events: eventsOf("b"), name: "t", delayMs: 400 });
       await delay(hintedAt + 450 - Date.now());
 
       // The worker's look for work makes both waiting and takes one of them.
@@ -251,7 +275,7 @@ for (const { name, describeBackend, open } of backends) {
         },
         { concurrency: 1, log: silentLog },
       );
-      await queue.enqueue({ eventIds: ["a"], name: "t" });
+      await queue.enqueue({ events: eventsOf("a"), name: "t" });
       await started.opened;
 
       const closed = worker.close();
@@ -269,7 +293,7 @@ for (const { name, describeBackend, open } of backends) {
       const queue = openQueue(backend.connection);
       const timing = { lockDurationMs: 1_000, stalledIntervalMs: 500 };
       const child = startWorkerProcess(backend.connection, timing);
-      await queue.enqueue({ eventIds: ["a", "b"], name: "t" });
+      await queue.enqueue({ events: eventsOf("a", "b"), name: "t" });
       await child.hasJob;
 
       child.process.kill("SIGKILL");
@@ -291,7 +315,7 @@ for (const { name, describeBackend, open } of backends) {
       const jobs = collectJobs(backend.connection);
 
       for (let i = 0; i < 300; i += 1) {
-        await queue.enqueue({ eventIds: [String(i)], name: "t" });
+        await queue.enqueue({ events: eventsOf(String(i)), name: "t" });
       }
       await eventually(() => {
         expect(jobs).toHaveLength(300);
@@ -309,7 +333,10 @@ describe("a session of the queue on PostgreSQL", () => {
     toClose.unshift(() => backend.close());
     await backend.watchSettings();
 
-    await openQueue(backend.connection).enqueue({ eventIds: ["a"], name: "t" });
+    await openQueue(backend.connection).enqueue({
+      events: eventsOf("a"),
+      name: "t",
+    });
 
     expect(await backend.seenSettings()).toMatchObject([
       { synchronous_commit: "off" },
@@ -326,7 +353,7 @@ describe("a session of the queue on PostgreSQL", () => {
     const queue = openQueue(connection);
     const jobs = collectJobs(connection);
 
-    await queue.enqueue({ eventIds: ["b"], name: "t" });
+    await queue.enqueue({ events: eventsOf("b"), name: "t" });
 
     await eventually(() => {
       expect(jobs).toEqual([{ eventIds: ["b"], oneByOne: false }]);
@@ -354,12 +381,12 @@ describe("the queue on PostgreSQL, when things go wrong", () => {
     const queue = openQueue(connection);
     const jobs = collectJobs(connection);
     await expect(queue.ping()).rejects.toThrow(/not initialized/);
-    await expect(queue.enqueue({ eventIds: ["a"], name: "t" })).rejects.toThrow(
-      /not initialized/,
-    );
+    await expect(
+      queue.enqueue({ events: eventsOf("a"), name: "t" }),
+    ).rejects.toThrow(/not initialized/);
 
     await Promise.all([1, 2, 3].map(() => migrateQueue(connection)));
-    await queue.enqueue({ eventIds: ["b"], name: "t" });
+    await queue.enqueue({ events: eventsOf("b"), name: "t" });
 
     await eventually(async () => {
       expect(jobs).toEqual([{ eventIds: ["b"], oneByOne: false }]);
@@ -384,7 +411,7 @@ describe("the queue on PostgreSQL, when things go wrong", () => {
 
     await startProxy(backend.connection.url, undefined, port);
     const startedAt = Date.now();
-    await eventually(() => queue.enqueue({ eventIds: ["a"], name: "t" }));
+    await eventually(() => queue.enqueue({ events: eventsOf("a"), name: "t" }));
 
     await eventually(async () => {
       expect(jobs).toEqual([{ eventIds: ["a"], oneByOne: false }]);
@@ -396,13 +423,15 @@ describe("the queue on PostgreSQL, when things go wrong", () => {
   test("after its connections were cut it goes on by itself", async () => {
     const queue = openQueue(backend.connection);
     const jobs = collectJobs(backend.connection);
-    await queue.enqueue({ eventIds: ["before"], name: "t" });
+    await queue.enqueue({ events: eventsOf("before"), name: "t" });
     await eventually(async () => {
       expect(await backend.countJobs()).toBe(0);
     });
 
     await backend.cutConnections();
-    await eventually(() => queue.enqueue({ eventIds: ["after"], name: "t" }));
+    await eventually(() =>
+      queue.enqueue({ events: eventsOf("after"), name: "t" }),
+    );
 
     await eventually(() => {
       expect(jobs.map(({ eventIds }) => eventIds[0])).toContain("after");
@@ -435,7 +464,7 @@ describe("a server that ends right behind its queue and worker on PostgreSQL", (
       },
       { concurrency: 1, log },
     );
-    await queue.enqueue({ eventIds: ["a"], name: "t" });
+    await queue.enqueue({ events: eventsOf("a"), name: "t" });
     await eventually(() => {
       expect(jobs).toHaveLength(1);
       expect(isListening).toBe(true);
@@ -473,7 +502,7 @@ describe("a worker on PostgreSQL that waits for notifications", () => {
     });
     const jobs = collectJobs({ kind: "postgres", url });
     const queue = openQueue(backend.connection);
-    await queue.enqueue({ eventIds: ["before"], name: "t" });
+    await queue.enqueue({ events: eventsOf("before"), name: "t" });
     await eventually(async () => {
       expect(await backend.countJobs()).toBe(0);
     });
@@ -484,7 +513,7 @@ describe("a worker on PostgreSQL that waits for notifications", () => {
       expect(ended).toBeGreaterThan(2);
     });
     isAbrupt = false;
-    await queue.enqueue({ eventIds: ["after"], name: "t" });
+    await queue.enqueue({ events: eventsOf("after"), name: "t" });
 
     await eventually(() => {
       expect(jobs.map(({ eventIds }) => eventIds)).toEqual([
@@ -522,7 +551,10 @@ describe("a worker on PostgreSQL that waits for notifications", () => {
     });
 
     const hintedAt = Date.now();
-    await openQueue(backend.connection).enqueue({ eventIds: ["a"], name: "t" });
+    await openQueue(backend.connection).enqueue({
+      events: eventsOf("a"),
+      name: "t",
+    });
     await eventually(() => {
       expect(jobs).toHaveLength(1);
     }, 8_000);
@@ -558,7 +590,7 @@ describeOwnRedis("the queue on Redis, when things go wrong", () => {
   ): Promise<void> {
     const id = randomUUID();
     await eventually(async () => {
-      await queue.enqueue({ eventIds: [id], name: "t" });
+      await queue.enqueue({ events: eventsOf(id), name: "t" });
     }, withinMs);
     await eventually(() => {
       expect(jobs.map(({ eventIds }) => eventIds[0])).toContain(id);
@@ -571,7 +603,7 @@ describeOwnRedis("the queue on Redis, when things go wrong", () => {
     const jobs = collectJobs(connectTo(port));
     await expect(queue.ping()).rejects.toThrow();
     await expect(
-      queue.enqueue({ eventIds: ["lost"], name: "t" }),
+      queue.enqueue({ events: eventsOf("lost"), name: "t" }),
     ).rejects.toThrow();
 
     await startServer([], port);
@@ -623,7 +655,7 @@ describeOwnRedis("the queue on Redis, when things go wrong", () => {
       Array.from({ length: 200 }, async (_, i) => {
         const hintedAt = Date.now();
         await expect(
-          queue.enqueue({ eventIds: [String(i)], name: "t" }),
+          queue.enqueue({ events: eventsOf(String(i)), name: "t" }),
         ).rejects.toThrow();
         return Date.now() - hintedAt;
       }),
@@ -642,11 +674,11 @@ describeOwnRedis("the queue on Redis, when things go wrong", () => {
     const server = await startServer();
     const redis = openRedis(server.url);
     const queue = openQueue(connectTo(server.port));
-    await queue.enqueue({ eventIds: ["waits"], name: "t" });
+    await queue.enqueue({ events: eventsOf("waits"), name: "t" });
     await redis.config("SET", "maxmemory", "1");
 
     await expect(
-      queue.enqueue({ eventIds: ["refused"], name: "t" }),
+      queue.enqueue({ events: eventsOf("refused"), name: "t" }),
     ).rejects.toThrow(/OOM/);
     const startedAt = Date.now();
     const jobs = collectJobs(connectTo(server.port));
@@ -728,7 +760,7 @@ describeOwnRedis("the queue on Redis, when things go wrong", () => {
       },
     );
     await openQueue(connectTo(server.port)).enqueue({
-      eventIds: ["a"],
+      events: eventsOf("a"),
       name: "n",
     });
     await eventually(() => {

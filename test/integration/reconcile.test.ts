@@ -472,11 +472,7 @@ describe("the search for stalled events", () => {
       takeStalled: (placedBefore, limit) =>
         takeStalledEvents(ownDb, GRACE_MS, placedBefore, limit),
       enqueue: (events, oneByOne) =>
-        queue.enqueue({
-          eventIds: events.map(({ eventId }) => eventId),
-          name: "stalled",
-          oneByOne,
-        }),
+        queue.enqueue({ events, name: "stalled", oneByOne }),
       reconcile: () => Promise.reject(new Error("the queue is there")),
       ...more,
     });

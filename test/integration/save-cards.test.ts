@@ -85,7 +85,7 @@ describe("saving a card", () => {
     expect(await findCards(store.db, ["mended"])).toEqual([after]);
   });
 
-  test("fails where the row was deleted meanwhile, so that the event is applied again", async () => {
+  test("fails where the row was deleted meanwhile", async () => {
     const before = await aSavedCard("deleted");
     await store.pool.query("delete from cards where card_id = 'deleted'");
 

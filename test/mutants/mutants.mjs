@@ -105,7 +105,7 @@ export const mutants = [
         to: "taken,\n      checkpoint,",
       },
     ],
-    tests: [e2e("security.test.ts", "is not marked as applied either")],
+    tests: [e2e("security.test.ts", "is not marked either")],
   },
   {
     name: "freshness before MAC",

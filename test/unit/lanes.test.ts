@@ -52,7 +52,7 @@ describe("lanes", () => {
     await job;
   });
 
-  test("never have one partition in two works at once", async () => {
+  test("work on what comes for a busy lane when it is free, all of it together", async () => {
     const { addJob, works, worked } = someLanes();
 
     const jobs = [addJob(["a1", "b1"])];

@@ -74,11 +74,7 @@ describe("hints", () => {
     await turn();
 
     expect(jobs).toEqual([
-      {
-        eventIds: ["a"],
-        keys: ["card of a"],
-        name: "card.update.succeeded",
-      },
+      { events: [event("a")], name: "card.update.succeeded" },
     ]);
   });
 
@@ -96,8 +92,7 @@ describe("hints", () => {
 
     expect(meanwhile).toBe(1);
     expect(jobs[1]).toEqual({
-      eventIds: ["b", "c", "d"],
-      keys: ["card of b", "card of c", "card of d"],
+      events: [event("b"), event("c"), event("d")],
       name: "events",
     });
   });
@@ -113,7 +108,10 @@ describe("hints", () => {
     answers[1]?.resolve();
     await hints.drain();
 
-    expect(jobs.map(({ eventIds }) => eventIds)).toEqual([["a"], ["b"]]);
+    expect(jobs.map(({ events }) => events)).toEqual([
+      [event("a")],
+      [event("b")],
+    ]);
     expect(lost()).toBe(1);
   });
 
@@ -176,7 +174,7 @@ describe("hints", () => {
     }
     await hints.drain();
 
-    expect(jobs.map(({ eventIds }) => eventIds.length)).toEqual([1, 32, 32, 6]);
+    expect(jobs.map(({ events }) => events.length)).toEqual([1, 32, 32, 6]);
     expect(pauses).toEqual([40, 40]);
   });
 
