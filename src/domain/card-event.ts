@@ -1,5 +1,5 @@
 import type { AuthorizationFields } from "./authorization.ts";
-import type { CardFacts } from "./card.ts";
+import type { CardFacts, UseFacts } from "./card.ts";
 import type { EventOrigin } from "./clock.ts";
 import type { Instant } from "./instant.ts";
 
@@ -34,5 +34,5 @@ export interface AuthorizationReported extends EventOrigin {
   /** When this service first received it. */
   readonly receivedAt: Instant;
   readonly fields: AuthorizationFields;
-  readonly facts: CardFacts;
+  readonly facts: UseFacts;
 }

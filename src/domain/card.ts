@@ -45,6 +45,12 @@ export type CardFacts = {
   readonly [Field in keyof CardFields]?: CardFields[Field] | undefined;
 };
 
+/** What the use of a card tells of it. */
+export type UseFacts = Pick<
+  CardFacts,
+  "cardNumber" | "cardholderId" | "availableBalance"
+>;
+
 /** The registers of a card: its fields, its status twice, and which event was the latest. */
 export interface CardRegisterFields extends CardFields {
   cardStatus: { readonly status: string; readonly reason: string | undefined };

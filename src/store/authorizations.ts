@@ -5,6 +5,7 @@ import type {
 } from "../domain/authorization.ts";
 import type { DeclineJudgement } from "../domain/mcc-decline.ts";
 import { judgeDecline } from "../domain/mcc-decline.ts";
+import { textArray } from "./array-parameter.ts";
 import { compileOnce } from "./compile-once.ts";
 import type {
   AuthorizationsTable,
@@ -13,17 +14,17 @@ import type {
   Transaction,
   TransactionExecutor,
 } from "./database.ts";
-import { readRegisters, writeFieldClocks } from "./field-clocks.ts";
+import { fieldClocks } from "./field-clocks.ts";
 import { registerColumns } from "./register-columns.ts";
 import type { Columns } from "./write-rows.ts";
-import { columnsOf, rowOf, upsertOf } from "./write-rows.ts";
+import { rowOf, upsertOf } from "./write-rows.ts";
 
 /** The authorizations that are known; call it under `lockProjection` to write them back. */
 export async function findAuthorizations(
   executor: Executor,
   transactionIds: readonly string[],
 ): Promise<Authorization[]> {
-  const { rows } = await find(executor, transactionIds);
+  const { rows } = await find(executor, textArray(transactionIds));
   return rows.map(toAuthorization);
 }
 
@@ -48,9 +49,33 @@ function judged(authorization: Authorization): Judged {
   return { transactionId, registers, receivedAt, decline };
 }
 
-const { valueOf } = registerColumns<
-  AuthorizationRegisterFields & { lastEvent: true }
->();
+type Fields = AuthorizationRegisterFields & { lastEvent: true };
+
+const { valueOf } = registerColumns<Fields>();
+
+const clocks = fieldClocks<Fields>({
+  cardId: true,
+  cardholderId: true,
+  transactionType: true,
+  transactionStatus: true,
+  description: true,
+  transactionAmount: true,
+  transactionCurrency: true,
+  billingAmount: true,
+  billingCurrency: true,
+  transactionFee: true,
+  transactionFeeCurrency: true,
+  authorizationCode: true,
+  originalTransactionId: true,
+  walletType: true,
+  mcc: true,
+  merchantName: true,
+  merchantCity: true,
+  merchantCountry: true,
+  transactionTime: true,
+  postedTime: true,
+  lastEvent: true,
+});
 
 /** The row of an authorization: its registers' values, and the judgement of its outcome. */
 const AUTHORIZATION_COLUMNS: Columns<Judged, AuthorizationsTable> = {
@@ -90,7 +115,7 @@ const AUTHORIZATION_COLUMNS: Columns<Judged, AuthorizationsTable> = {
   received_at: { type: "timestamptz", read: (one) => one.receivedAt },
   field_clocks: {
     type: "jsonb",
-    read: ({ registers }) => writeFieldClocks(registers),
+    read: ({ registers }) => clocks.write(registers),
   },
 };
 
@@ -101,10 +126,39 @@ function known<Value>(register: Value | undefined): Value {
   return register;
 }
 
-const find = compileOnce((db, transactionIds: readonly string[]) =>
+/** What is stated of an authorization, and not judged or derived. */
+const STATED_COLUMNS = [
+  "transaction_id",
+  "card_id",
+  "cardholder_id",
+  "transaction_type",
+  "transaction_status",
+  "description",
+  "transaction_amount",
+  "transaction_currency",
+  "billing_amount",
+  "billing_currency",
+  "transaction_fee",
+  "transaction_fee_currency",
+  "authorization_code",
+  "original_transaction_id",
+  "wallet_type",
+  "mcc",
+  "merchant_name",
+  "merchant_city",
+  "merchant_country",
+  "transaction_time",
+  "posted_time",
+  "received_at",
+  "field_clocks",
+] as const satisfies readonly (keyof AuthorizationsTable)[];
+
+type Stated = Pick<AuthorizationsTable, (typeof STATED_COLUMNS)[number]>;
+
+const find = compileOnce((db, transactionIds: Buffer) =>
   db
     .selectFrom("authorizations")
-    .select(columnsOf(AUTHORIZATION_COLUMNS))
+    .select(STATED_COLUMNS)
     .where("transaction_id", "=", sql<string>`any(${transactionIds}::text[])`)
     .compile(),
 );
@@ -119,36 +173,33 @@ export function toRow(authorization: Authorization): AuthorizationsTable {
   return rowOf(AUTHORIZATION_COLUMNS, judged(authorization));
 }
 
-function toAuthorization(row: AuthorizationsTable): Authorization {
+function toAuthorization(row: Stated): Authorization {
   return {
     transactionId: row.transaction_id,
     receivedAt: row.received_at,
-    registers: readRegisters<AuthorizationRegisterFields & { lastEvent: true }>(
-      row.field_clocks,
-      {
-        cardId: row.card_id,
-        cardholderId: row.cardholder_id,
-        transactionType: row.transaction_type,
-        transactionStatus: row.transaction_status,
-        description: row.description,
-        transactionAmount: row.transaction_amount,
-        transactionCurrency: row.transaction_currency,
-        billingAmount: row.billing_amount,
-        billingCurrency: row.billing_currency,
-        transactionFee: row.transaction_fee,
-        transactionFeeCurrency: row.transaction_fee_currency,
-        authorizationCode: row.authorization_code,
-        originalTransactionId: row.original_transaction_id,
-        walletType: row.wallet_type,
-        mcc: row.mcc,
-        merchantName: row.merchant_name,
-        merchantCity: row.merchant_city,
-        merchantCountry: row.merchant_country,
-        transactionTime: row.transaction_time,
-        postedTime: row.posted_time,
-        lastEvent: true,
-      },
-    ),
+    registers: clocks.read(row.field_clocks, {
+      cardId: row.card_id,
+      cardholderId: row.cardholder_id,
+      transactionType: row.transaction_type,
+      transactionStatus: row.transaction_status,
+      description: row.description,
+      transactionAmount: row.transaction_amount,
+      transactionCurrency: row.transaction_currency,
+      billingAmount: row.billing_amount,
+      billingCurrency: row.billing_currency,
+      transactionFee: row.transaction_fee,
+      transactionFeeCurrency: row.transaction_fee_currency,
+      authorizationCode: row.authorization_code,
+      originalTransactionId: row.original_transaction_id,
+      walletType: row.wallet_type,
+      mcc: row.mcc,
+      merchantName: row.merchant_name,
+      merchantCity: row.merchant_city,
+      merchantCountry: row.merchant_country,
+      transactionTime: row.transaction_time,
+      postedTime: row.posted_time,
+      lastEvent: true,
+    }),
   };
 }
 

@@ -1,14 +1,34 @@
-import type { Card, CardRegisterFields } from "../domain/card.ts";
+import type { Card, CardRegisterFields, UseFacts } from "../domain/card.ts";
 import { controlsUpdatedAt } from "../domain/card.ts";
 import type { Clock } from "../domain/clock.ts";
 import type { Json } from "../domain/json.ts";
 import type { CardsTable } from "./database.ts";
-import { writeFieldClocks } from "./field-clocks.ts";
+import { fieldClocks } from "./field-clocks.ts";
 import { registerColumns } from "./register-columns.ts";
 import type { Columns } from "./write-rows.ts";
 import { pickColumns } from "./write-rows.ts";
 
 const { valueOf, timeOf } = registerColumns<CardRegisterFields>();
+
+export const CARD_CLOCKS = fieldClocks<CardRegisterFields>({
+  cardNumber: true,
+  cardBin: true,
+  cardScheme: true,
+  cardProductId: true,
+  cardholderId: true,
+  cardCurrency: true,
+  modeType: true,
+  formFactor: true,
+  cardStatus: true,
+  observedStatus: true,
+  cardLimit: true,
+  availableBalance: true,
+  noPinPaymentAmount: true,
+  spendingControls: true,
+  riskControl: true,
+  metadata: true,
+  lastEvent: true,
+});
 
 /** The row of a card: its registers' values, and what derives from their clocks. */
 export const CARD_COLUMNS: Columns<Card, CardsTable> = {
@@ -75,7 +95,7 @@ export const CARD_COLUMNS: Columns<Card, CardsTable> = {
   },
   field_clocks: {
     type: "jsonb",
-    read: ({ registers }) => writeFieldClocks(registers),
+    read: ({ registers }) => CARD_CLOCKS.write(registers),
   },
 };
 
@@ -102,7 +122,7 @@ export const USE_COLUMNS = pickColumns(CARD_COLUMNS, [
 
 /** The registers that have their columns there, and no other ones. */
 export const USE_REGISTERS: ReadonlySet<string> = new Set<
-  keyof CardRegisterFields
+  keyof UseFacts | "lastEvent"
 >(["cardNumber", "cardholderId", "availableBalance", "lastEvent"]);
 
 function perTransactionLimit({ registers }: Card): string | undefined {

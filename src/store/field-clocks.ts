@@ -4,24 +4,6 @@ import type { Instant } from "../domain/instant.ts";
 import type { Json } from "../domain/json.ts";
 import type { Registers } from "../domain/registers.ts";
 
-/** The column is read by people, so it speaks of columns: `cardNumber` is `card_number`. */
-const toColumn = remember((field) =>
-  field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
-);
-const toField = remember((column) =>
-  column.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()),
-);
-
-/** There are some forty names, and each event has ten of them. */
-function remember(rename: (name: string) => string): (name: string) => string {
-  const known = new Map<string, string>();
-  return (name) => {
-    let renamed = known.get(name);
-    if (renamed === undefined) known.set(name, (renamed = rename(name)));
-    return renamed;
-  };
-}
-
 /** One entry of the column `field_clocks`: a clock and the fields that it set. */
 interface FieldClock {
   at: Instant;
@@ -32,47 +14,82 @@ interface FieldClock {
   fields: string[];
 }
 
-/** One entry for each distinct clock, so that a row stays small: most of a card comes from one or two events. */
-export function writeFieldClocks<Fields extends object>(
+type Values<Fields> = {
+  readonly [Field in keyof Fields]: Fields[Field] | null;
+};
+
+/** Writes and reads the column `field_clocks` of one table. */
+export interface FieldClocks<Fields extends object> {
+  readonly fields: readonly (keyof Fields & string)[];
+  /** One entry for each distinct clock, so that a row stays small: most of a card comes from one or two events. */
+  readonly write: (registers: Registers<Fields>) => Json;
+  /**
+   * Puts the clocks of a row back to its values.
+   *
+   * @param values by field; a field without a clock is not known, whatever its column says
+   */
+  readonly read: (entries: Json, values: Values<Fields>) => Registers<Fields>;
+}
+
+/**
+ * @param fields all that the table has. They are put in order here, once: to sort those of each row took Node.js 2 us
+ * and 2.5 KiB
+ */
+export function fieldClocks<Fields extends object>(
+  fields: Readonly<Record<keyof Fields & string, true>>,
+): FieldClocks<Fields> {
+  const names = Object.keys(fields).sort() as (keyof Fields & string)[];
+  const ordered = names.map((field) => ({ field, column: toColumn(field) }));
+  const byColumn = new Map(ordered.map(({ field, column }) => [column, field]));
+  return {
+    fields: names,
+    write: (registers) => writeEntries(registers, ordered),
+    read: (entries, values) => readEntries(entries, values, byColumn),
+  };
+}
+
+/** The column is read by people, so it speaks of columns: `cardNumber` is `card_number`. */
+function toColumn(field: string): string {
+  return field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+function writeEntries<Fields extends object>(
   registers: Registers<Fields>,
+  ordered: readonly { readonly field: keyof Fields; readonly column: string }[],
 ): Json {
-  const entries: { readonly clock: Clock; readonly fields: string[] }[] = [];
-  for (const field of Object.keys(registers) as (keyof Fields & string)[]) {
+  const entries: { readonly clock: Clock; readonly columns: string[] }[] = [];
+  for (const { field, column } of ordered) {
     const clock = registers[field]?.clock;
     if (clock === undefined) continue;
     const entry = entries.find(
       (known) =>
         known.clock === clock || compareClocks(known.clock, clock) === 0,
     );
-    if (entry) entry.fields.push(field);
-    else entries.push({ clock, fields: [field] });
+    if (entry) entry.columns.push(column);
+    else entries.push({ clock, columns: [column] });
   }
   return entries
     .sort((a, b) => compareClocks(a.clock, b.clock))
-    .map(({ clock, fields }) => entryOf(clock, fields.sort().map(toColumn)));
+    .map(({ clock, columns }) => entryOf(clock, columns));
 }
 
-function entryOf(clock: Clock, fields: string[]): Json {
+function entryOf(clock: Clock, columns: string[]): Json {
   const { at, signedAt, eventId, finality, authority } = clock;
   const entry: FieldClock = {
     at,
     signed_at: signedAt,
     event_id: eventId,
-    fields,
+    fields: columns,
   };
   if (finality !== 0) entry.finality = finality;
   if (authority !== 0) entry.authority = authority;
   return entry as unknown as Json;
 }
 
-/**
- * Puts the clocks of a row back to its values.
- *
- * @param values by field; a field without a clock is not known, whatever its column says
- */
-export function readRegisters<Fields extends object>(
+function readEntries<Fields extends object>(
   entries: Json,
-  values: { readonly [Field in keyof Fields]: Fields[Field] | null },
+  values: Values<Fields>,
+  byColumn: ReadonlyMap<string, keyof Fields>,
 ): Registers<Fields> {
   const registers: {
     [Field in keyof Fields]?: { value: Fields[Field]; clock: Clock };
@@ -86,11 +103,11 @@ export function readRegisters<Fields extends object>(
       eventId: entry.event_id,
     };
     for (const column of entry.fields) {
-      const field = toField(column) as keyof Fields & string;
+      const field = byColumn.get(column);
+      // A later release may have renamed or dropped it.
+      if (field === undefined) continue;
       const value = values[field];
-      // A field that a later release renamed or dropped has no value here.
-      if (value !== undefined && value !== null)
-        registers[field] = { value, clock };
+      if (value !== null) registers[field] = { value, clock };
     }
   }
   return registers;

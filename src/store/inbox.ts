@@ -164,7 +164,7 @@ export async function takeWaitingEvents(
   eventIds: readonly string[],
   countAttempts: boolean,
 ): Promise<WaitingEvent[]> {
-  const { rows } = await take(trx, eventIds, countAttempts ? 1 : 0);
+  const { rows } = await take(trx, textArray(eventIds), countAttempts ? 1 : 0);
   return rows.map((row) => ({
     eventId: row.event_id,
     body: row.body ?? "null",
@@ -173,7 +173,7 @@ export async function takeWaitingEvents(
   }));
 }
 
-const take = compileOnce((db, eventIds: readonly string[], attempts: number) =>
+const take = compileOnce((db, eventIds: Buffer, attempts: number) =>
   db
     .updateTable("webhook_events")
     .set((eb) => ({

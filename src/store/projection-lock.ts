@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { textArray } from "./array-parameter.ts";
 import { compileOnce } from "./compile-once.ts";
 import type { TransactionExecutor } from "./database.ts";
 
@@ -16,10 +17,10 @@ export async function lockProjection(
     ...cardIds.map((id) => `card ${id}`),
     ...transactionIds.map((id) => `transaction ${id}`),
   ];
-  await lock(trx, names);
+  await lock(trx, textArray(names));
 }
 
-const lock = compileOnce((db, names: readonly string[]) =>
+const lock = compileOnce((db, names: Buffer) =>
   sql`
     select pg_advisory_xact_lock(key)
     from (select distinct hashtextextended(name, 0) as key from unnest(${names}::text[]) as name order by key) keys

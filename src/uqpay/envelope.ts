@@ -28,20 +28,23 @@ const envelopeSchema = z.object(
 );
 
 /** Reads the envelope of either order of names. */
-export const envelope = envelopeSchema.transform((fields): Envelope => {
-  const { eventType, eventName } = inOrder(
-    fields.event_type,
-    fields.event_name,
-  );
-  return {
-    eventId: fields.event_id,
-    eventType,
-    eventName,
-    version: fields.version,
-    sourceId: fields.source_id,
-    data: fields.data,
-  };
-});
+export const envelope = z.compile(
+  envelopeSchema.transform((fields): Envelope => {
+    const { eventType, eventName } = inOrder(
+      fields.event_type,
+      fields.event_name,
+    );
+    return {
+      eventId: fields.event_id,
+      eventType,
+      eventName,
+      version: fields.version,
+      sourceId: fields.source_id,
+      data: fields.data,
+    };
+  }),
+  { strict: true },
+);
 
 /**
  * V1.5.2's overview and the Node SDK up to 0.3.1 have the two names the other way round: the category under

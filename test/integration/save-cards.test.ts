@@ -3,12 +3,16 @@ import type { Card } from "../../src/domain/card.ts";
 import { applyToCard } from "../../src/domain/card.ts";
 import type { Instant } from "../../src/domain/instant.ts";
 import type { CardChange } from "../../src/store/cards.ts";
-import { findCards, saveCards } from "../../src/store/cards.ts";
+import { findCards, findUsedCards, saveCards } from "../../src/store/cards.ts";
 import { inTransaction } from "../../src/store/transaction.ts";
 import { decodeKeptEvent } from "../../src/uqpay/decode-event.ts";
 import type { TestDatabase } from "../support/database.ts";
 import { createTestDatabase } from "../support/database.ts";
-import { aCardUpdate, anAuthorization } from "../support/deliveries.ts";
+import {
+  aCardUpdate,
+  anAuthorization,
+  aStatusUpdate,
+} from "../support/deliveries.ts";
 import type { Payload } from "../support/fixtures.ts";
 import type { TestStore } from "../support/store.ts";
 import { openStore } from "../support/store.ts";
@@ -71,6 +75,31 @@ describe("saving a card", () => {
     const after = apply(before, anAuthorizationOf("kept"));
     await save({ before, after });
     expect(await findCards(store.db, ["kept"])).toEqual([after]);
+  });
+
+  test("of which only the use was read leaves all else as it was", async () => {
+    const before = await aSavedCard("narrow");
+    const authorization = anAuthorizationOf("narrow");
+    const [read] = await findUsedCards(store.db, ["narrow"]);
+
+    await save({ before: read, after: apply(read, authorization) });
+
+    expect(await findCards(store.db, ["narrow"])).toEqual([
+      apply(before, authorization),
+    ]);
+  });
+
+  test("refuses to write what was not read", async () => {
+    await aSavedCard("unread");
+    const [read] = await findUsedCards(store.db, ["unread"]);
+    const frozen = aStatusUpdate({ card_id: "unread" });
+
+    await expect(
+      save({ before: read, after: apply(read, frozen) }),
+    ).rejects.toThrow("only the use was read");
+    await expect(
+      save({ before: undefined, after: read as Card }),
+    ).rejects.toThrow("only the use was read");
   });
 
   test("writes all of a card whose row is not to be built on", async () => {

@@ -11,10 +11,8 @@ import type { Registers } from "../../src/domain/registers.ts";
 import { mergeRegisters } from "../../src/domain/registers.ts";
 import { toRow as toAuthorizationRow } from "../../src/store/authorizations.ts";
 import { toRow as toCardRow } from "../../src/store/cards.ts";
-import {
-  readRegisters,
-  writeFieldClocks,
-} from "../../src/store/field-clocks.ts";
+import { CARD_CLOCKS } from "../../src/store/card-columns.ts";
+import { fieldClocks } from "../../src/store/field-clocks.ts";
 import {
   aClock,
   authorizationEvents,
@@ -252,18 +250,25 @@ describe("the clocks of a row", () => {
         );
 
         const column: unknown = JSON.parse(
-          JSON.stringify(writeFieldClocks(registers)),
+          JSON.stringify(CARD_CLOCKS.write(registers)),
         );
 
-        expect(readRegisters(column as never, values)).toEqual(registers);
+        expect(CARD_CLOCKS.read(column as never, values as never)).toEqual(
+          registers,
+        );
       }),
     );
   });
 
   test("hold each clock once", () => {
+    const { write } = fieldClocks<Record<"a" | "b" | "c", string>>({
+      a: true,
+      b: true,
+      c: true,
+    });
     fc.assert(
       fc.property(someRegisters, (registers) => {
-        const entries = writeFieldClocks(registers) as { fields: string[] }[];
+        const entries = write(registers) as { fields: string[] }[];
 
         const clocks = entries.map((entry) =>
           JSON.stringify({ ...entry, fields: undefined }),

@@ -90,13 +90,14 @@ function keptObject<Shape extends z.ZodType, Value>(
   shape: Shape,
   build: (fields: z.output<Shape>, delivered: JsonObject) => Value,
 ) {
+  const compiled = z.compile(shape, { strict: true });
   return z.unknown().transform((input, context): Value => {
     const delivered = readJsonObject(input);
     if ("fault" in delivered) {
       context.addIssue({ code: "custom", message: delivered.fault });
       return z.NEVER;
     }
-    const fields = shape.safeParse(input);
+    const fields = compiled.safeParse(input);
     if (fields.success) return build(fields.data, delivered.value);
     for (const { path, message } of fields.error.issues) {
       context.addIssue({ code: "custom", path, message });

@@ -1,9 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import type { Clock } from "../../../src/domain/clock.ts";
-import {
-  readRegisters,
-  writeFieldClocks,
-} from "../../../src/store/field-clocks.ts";
+import { fieldClocks } from "../../../src/store/field-clocks.ts";
 import { at } from "../../support/events.ts";
 
 interface Fields {
@@ -11,6 +8,12 @@ interface Fields {
   cardLimit: string;
   status: string;
 }
+
+const clocks = fieldClocks<Fields>({
+  status: true,
+  cardNumber: true,
+  cardLimit: true,
+});
 
 const ten: Clock = {
   finality: 0,
@@ -24,7 +27,7 @@ const eleven: Clock = { ...ten, at: at("11:00:00"), eventId: "event-2" };
 
 describe("the clocks of a row", () => {
   test("are one entry for each clock, under the names of columns", () => {
-    const column = writeFieldClocks<Fields>({
+    const column = clocks.write({
       status: { value: "CANCELLED", clock: announced },
       cardNumber: { value: "4", clock: ten },
       cardLimit: { value: "5", clock: { ...ten } },
@@ -49,11 +52,11 @@ describe("the clocks of a row", () => {
   });
 
   test("are written the same whatever the order of the fields", () => {
-    const one = writeFieldClocks<Fields>({
+    const one = clocks.write({
       cardLimit: { value: "5", clock: eleven },
       cardNumber: { value: "4", clock: ten },
     });
-    const other = writeFieldClocks<Fields>({
+    const other = clocks.write({
       cardNumber: { value: "4", clock: ten },
       cardLimit: { value: "5", clock: eleven },
     });
@@ -68,7 +71,7 @@ describe("the clocks of a row", () => {
       cardLimit: { value: "5", clock: eleven },
     };
 
-    const read = readRegisters<Fields>(writeFieldClocks<Fields>(registers), {
+    const read = clocks.read(clocks.write(registers), {
       status: "CANCELLED",
       cardNumber: "4",
       cardLimit: "5",
@@ -87,7 +90,7 @@ describe("the clocks of a row", () => {
       },
     ];
 
-    const read = readRegisters<Fields>(column, {
+    const read = clocks.read(column, {
       cardNumber: "4",
       cardLimit: null,
       status: "ACTIVE",
@@ -98,10 +101,10 @@ describe("the clocks of a row", () => {
 
   test("a register without a clock is not written", () => {
     const registers = { cardNumber: undefined } as unknown as Record<
-      string,
+      keyof Fields,
       never
     >;
 
-    expect(writeFieldClocks(registers)).toEqual([]);
+    expect(clocks.write(registers)).toEqual([]);
   });
 });
