@@ -1,13 +1,14 @@
-// The least that can apply and converge: for each field of a card the newest event wins, whatever order they come in.
-// Authorizations, and when a card was heard of, go by arrival. No queue, no validation, no lock of its own, one rule for
-// all fields, and half of the columns. In transactions of the product's size, in two lanes, with the product's way to
-// send arrays. A worker that keeps all of these tables does more in each of its transactions.
-import { randomUUID } from "node:crypto";
+// The least that keeps these tables: every column that a payload of the bench fills, and for each field of a card and of
+// an authorization the newest event wins, whatever order they come in. Left out: validation, locks of its own, the rules
+// of finality and authority, what an event says of a card that it only shows in passing, retries, queue, logs, metrics.
+// In transactions of the product's size, with its ways to send arrays and to mark the events as they are read, and with
+// less read: of what is known, only the clocks. A worker that keeps its promises does more in each of its transactions.
 import { textArray } from "../../dist/src/store/array-parameter.js";
 import { tuneV8 } from "../../dist/src/tune-v8.js";
 import { openPool } from "../lib/pool.mjs";
+import { authorizationIn, cardIn, idOf } from "./least-rows.mjs";
 
-const LANES = 2;
+const LANES = 3;
 const EVENTS_TOGETHER = 500;
 
 tuneV8();
@@ -17,25 +18,51 @@ const pool = openPool("least worker", {
   looksUpOnly: true,
 });
 
-/** @typedef {Record<string, any>} Fields */
+/** @typedef {import("./least-rows.mjs").Row} Row */
+/** @typedef {import("./least-rows.mjs").Fields} Fields */
 
-/** The columns that a payload of the bench fills, with what stands in it. */
-const CARD = /** @type {const} */ ({
+/** What an authorization says of a card; the others are written only for cards that something else speaks of. */
+const USE = /** @type {const} */ ({
   card_number: "text",
+  cardholder_id: "text",
+  available_balance: "numeric",
+  balance_as_of: "timestamptz",
+});
+const LAST = /** @type {const} */ ({
+  card_id: "text",
+  last_event_id: "text",
+  last_event_at: "timestamptz",
+  field_clocks: "jsonb",
+});
+const CARD = /** @type {const} */ ({
+  ...LAST,
+  ...USE,
+  first_seen_at: "timestamptz",
   card_bin: "text",
   card_scheme: "text",
   card_product_id: "text",
   card_currency: "text",
   mode_type: "text",
   form_factor: "text",
-  card_limit: "numeric",
   card_status: "text",
-  available_balance: "numeric",
+  status_reason: "text",
+  status_changed_at: "timestamptz",
+  observed_status: "text",
+  observed_status_at: "timestamptz",
+  card_limit: "numeric",
+  per_transaction_limit: "numeric",
   spending_controls: "jsonb",
+  allowed_mcc: "text[]",
+  blocked_mcc: "text[]",
   risk_control: "jsonb",
   metadata: "jsonb",
+  controls_updated_at: "timestamptz",
+  cancelled_at: "timestamptz",
 });
 const AUTHORIZATION = /** @type {const} */ ({
+  transaction_id: "text",
+  event_id: "text",
+  card_id: "text",
   cardholder_id: "text",
   transaction_type: "text",
   transaction_status: "text",
@@ -47,71 +74,64 @@ const AUTHORIZATION = /** @type {const} */ ({
   transaction_fee: "numeric",
   transaction_fee_currency: "text",
   authorization_code: "text",
+  mcc: "text",
+  merchant_name: "text",
   transaction_time: "timestamptz",
+  posted_time: "timestamptz",
+  decline_category: "text",
+  mcc_declined: "boolean",
+  received_at: "timestamptz",
+  field_clocks: "jsonb",
 });
-const KEYS = { card_id: "text", event_id: "text", signed_at: "timestamptz" };
 
-const upsertCards = upsert(
-  "cards",
-  "card_id",
-  { ...KEYS, ...CARD, field_clocks: "jsonb" },
-  {
-    card_id: "card_id",
-    ...own(CARD),
-    first_seen_at: "signed_at",
-    last_event_id: "event_id",
-    last_event_at: "signed_at",
-    field_clocks: "field_clocks",
-  },
-);
+const upsertCards = upsert("cards", "card_id", CARD);
 const upsertAuthorizations = upsert(
   "authorizations",
   "transaction_id",
-  { ...KEYS, transaction_id: "text", ...AUTHORIZATION },
-  {
-    transaction_id: "transaction_id",
-    event_id: "event_id",
-    card_id: "card_id",
-    ...own(AUTHORIZATION),
-    decline_category:
-      "case transaction_status when 'DECLINED' then 'other' end",
-    mcc_declined: "false",
-    received_at: "signed_at",
-    field_clocks: "'[]'::jsonb",
-  },
+  AUTHORIZATION,
+);
+const updateUse = writer(
+  { ...LAST, ...USE },
+  (sent) => `
+    update cards as known
+    set ${assign({ ...LAST, ...USE }, "sent")}, updated_at = now()
+    from (${sent}) as sent
+    where known.card_id = sent.card_id`,
 );
 
-/** @param {Fields} columns */
-function own(columns) {
-  return Object.fromEntries(Object.keys(columns).map((name) => [name, name]));
+/** @param {string} table @param {string} key @param {Readonly<Record<string, string>>} columns SQL types by name */
+function upsert(table, key, columns) {
+  return writer(
+    columns,
+    (sent) => `
+    insert into ${table} as known (${Object.keys(columns).join()}) ${sent}
+    on conflict (${key}) do update set ${assign(columns, "excluded")}, updated_at = now()`,
+  );
 }
 
-/**
- * @param {string} table @param {string} key
- * @param {Readonly<Record<string, string>>} given the SQL types of what is sent, by name
- * @param {Readonly<Record<string, string>>} written the expression of each column that is written
- */
-function upsert(table, key, given, written) {
-  const names = Object.keys(given);
-  const columns = Object.keys(written);
-  const text = `
-    insert into ${table} as known (${columns.join()})
-    select ${Object.values(written).join()}
-    from (
-      select ${names.map((name) => `${name}::${given[name]}`).join()}
-      from unnest(${names.map((_, at) => `$${at + 1}::text[]`).join()}) as sent (${names.join()})
-    ) as row
-    on conflict (${key}) do update
-    set ${columns.map((name) => `${name} = coalesce(excluded.${name}, known.${name})`).join()}, updated_at = now()`;
+/** What lost against a newer event is not sent. @param {Readonly<Record<string, string>>} columns @param {string} source */
+function assign(columns, source) {
+  return Object.keys(columns)
+    .map((name) => `${name} = coalesce(${source}.${name}, known.${name})`)
+    .join();
+}
+
+/** @param {Readonly<Record<string, string>>} columns @param {(sent: string) => string} build */
+function writer(columns, build) {
+  const names = Object.keys(columns);
+  const text = build(`
+    select ${names.map((name) => `${name}::${columns[name]}`).join()}
+    from unnest(${names.map((_, at) => `$${at + 1}::text[]`).join()}) as row (${names.join()})`);
+  // One for each text, as `pg` asks.
+  const name = `least-${String(names.length)}-${names[0]}`;
   /** @param {import("pg").PoolClient} client @param {readonly Fields[]} rows */
-  return (client, rows) =>
-    client.query({
-      name: `least-${table}`,
-      text,
-      values: names.map((name) =>
-        textArray(rows.map((row) => toText(row[name]))),
-      ),
-    });
+  return async (client, rows) => {
+    if (rows.length === 0) return;
+    const values = names.map((column) =>
+      textArray(rows.map((row) => toText(row[column]))),
+    );
+    await client.query({ name, text, values });
+  };
 }
 
 /** @param {unknown} value */
@@ -121,85 +141,65 @@ function toText(value) {
 }
 
 const MARK = `
-  update webhook_events set state = 'processed', processed_at = clock_timestamp(), attempts = attempts + 1
+  update webhook_events
+  set state = 'processed', processed_at = clock_timestamp(), attempts = attempts + 1, last_error = null
   where event_id = any($1::text[]) and state || '' = 'received'
-  returning event_id, body, signed_at::text as signed_at`;
+  returning event_id, body, signed_at::text as signed_at, received_at::text as received_at`;
 
-const FIND_CLOCKS =
-  "select card_id, field_clocks from cards where card_id = any($1::text[])";
+/** @param {string} table @param {string} key */
+function findClocks(table, key) {
+  const text = `select ${key} as key, field_clocks from ${table} where ${key} = any($1::text[])`;
+  /** @param {import("pg").PoolClient} client @param {Iterable<string>} keys @returns {Promise<Map<string, Row>>} */
+  return async (client, keys) => {
+    const values = [textArray([...new Set(keys)])];
+    const name = `least-clocks-${table}`;
+    const { rows } = await client.query({ name, text, values });
+    return new Map(
+      rows.map((row) => [
+        row.key,
+        { fields: {}, clocks: row.field_clocks, isKnown: true, isUsed: true },
+      ]),
+    );
+  };
+}
+
+const findCardClocks = findClocks("cards", "card_id");
+const findAuthorizationClocks = findClocks("authorizations", "transaction_id");
 
 /** @param {readonly string[]} ids */
 async function apply(ids) {
   const client = await pool.connect();
   const [, marked] = await Promise.all([
     client.query("begin; set local synchronous_commit = off"),
-    client.query({ name: "least-mark", text: MARK, values: [ids] }),
+    client.query({ name: "least-mark", text: MARK, values: [textArray(ids)] }),
   ]);
-  const events = marked.rows.map((row) => ({
-    ...JSON.parse(row.body).data,
-    event_id: row.event_id,
-    signed_at: row.signed_at,
+  const events = marked.rows.map(({ body, ...row }) => ({
+    ...row,
+    data: JSON.parse(body).data,
   }));
-  const known = await client.query({
-    name: "least-clocks",
-    text: FIND_CLOCKS,
-    values: [[...new Set(events.map((event) => event.card_id))]],
+  const uses = events.filter(({ data }) => "transaction_status" in data);
+  const [cards, authorizations] = await Promise.all([
+    findCardClocks(
+      client,
+      events.map(({ data }) => data.card_id),
+    ),
+    findAuthorizationClocks(client, uses.map(idOf)),
+  ]);
+  for (const event of events) cardIn(cards, event);
+  for (const event of uses) authorizationIn(authorizations, event);
+  const changed = [...cards.values()];
+  const isUse = (/** @type {Row} */ { isKnown, isUsed }) => isKnown && isUsed;
+  const fieldsOf = (/** @type {Row} */ { fields, clocks }) => ({
+    ...fields,
+    field_clocks: clocks,
   });
-  /** @type {Map<string, Fields>} */
-  const cards = new Map(
-    known.rows.map((row) => [row.card_id, { field_clocks: row.field_clocks }]),
-  );
-  /** @type {Map<string, Fields>} */
-  const authorizations = new Map();
-  for (const event of events) {
-    cards.set(event.card_id, merge(cards.get(event.card_id), event));
-    if (event.transaction_status === undefined) continue;
-    event.transaction_id ??= randomUUID();
-    authorizations.set(event.transaction_id, event);
-  }
   await Promise.all([
-    upsertCards(client, [...cards.values()]),
-    upsertAuthorizations(client, [...authorizations.values()]),
+    updateUse(client, changed.filter(isUse).map(fieldsOf)),
+    upsertCards(client, changed.filter((card) => !isUse(card)).map(fieldsOf)),
+    upsertAuthorizations(client, [...authorizations.values()].map(fieldsOf)),
     client.query("commit"),
   ]);
   client.release();
-}
-
-const CARD_FIELDS = Object.keys(CARD);
-
-/**
- * @param {Fields} [card] what is known of it: the clocks, and the values that are newer than the row's
- * @param {Fields} event
- */
-function merge(card = { field_clocks: [] }, event) {
-  const { card_id, event_id, signed_at } = event;
-  /** @type {string[]} */
-  const won = [];
-  /** @type {Fields} */
-  const after = { ...card, card_id, event_id, signed_at };
-  const isNewer = (/** @type {Fields} */ clock) =>
-    clock.signed_at > signed_at ||
-    (clock.signed_at === signed_at && clock.event_id > event_id);
-  const newer = card.field_clocks.filter(isNewer);
-  for (const field of CARD_FIELDS) {
-    if (event[field] === undefined) continue;
-    if (newer.some((clock) => clock.fields.includes(field))) continue;
-    won.push(field);
-    after[field] = event[field];
-  }
-  after.field_clocks = card.field_clocks.flatMap(
-    (/** @type {Fields} */ clock) => {
-      const fields = isNewer(clock)
-        ? clock.fields
-        : clock.fields.filter(
-            (/** @type {string} */ field) => !won.includes(field),
-          );
-      return fields.length === 0 ? [] : [{ ...clock, fields }];
-    },
-  );
-  if (won.length > 0)
-    after.field_clocks.push({ signed_at, event_id, fields: won });
-  return after;
 }
 
 process.stdout.write(`${JSON.stringify({ port: 0, msg: "listening" })}\n`);

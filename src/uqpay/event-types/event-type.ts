@@ -21,8 +21,8 @@ export interface EventType {
 }
 
 /**
- * Compiled, a schema reads a valid payload in one function of its own: 9 % less than interpreted (8.7 us instead of 9.6
- * for an authorization, its JSON included). Of one that is not valid the interpreter says what is wrong.
+ * Compiled, a schema reads a valid payload in one function of its own: a tenth less than interpreted (8.5 us instead
+ * of 9.5 us for an authorization, its JSON included). Of one that is not valid the interpreter says what is wrong.
  *
  * @param schema lenient on what UQPAY varies, strict on what a rule needs
  * @param translate from UQPAY's fields to our words; total, since the schema has checked them
