@@ -447,11 +447,22 @@ export const mutants = [
     edits: [
       {
         file: "src/reconcile-events.ts",
-        from: "    lockProjection(trx, cardIds, transactionIds),\n    findCards(trx, cardIds),\n    transactionIds.length === 0 ? [] : findAuthorizations(trx, transactionIds),\n",
-        to: "    Promise.resolve().then(() => lockProjection(trx, cardIds, transactionIds)),\n    findCards(trx, cardIds),\n    transactionIds.length === 0 ? [] : findAuthorizations(trx, transactionIds),\n",
+        from: "    lockProjection(trx, cardIds, transactionIds),\n    findCardsOf(trx, cardIds, events),\n    transactionIds.length === 0 ? [] : findAuthorizations(trx, transactionIds),\n",
+        to: "    Promise.resolve().then(() => lockProjection(trx, cardIds, transactionIds)),\n    findCardsOf(trx, cardIds, events),\n    transactionIds.length === 0 ? [] : findAuthorizations(trx, transactionIds),\n",
       },
     ],
     tests: [integration("convergence.test.ts")],
+  },
+  {
+    name: "what was not read of a card is written",
+    edits: [
+      {
+        file: "src/store/cards.ts",
+        from: "    if (register.value === UNREAD)\n",
+        to: "    if (register.value === null)\n",
+      },
+    ],
+    tests: [integration("save-cards.test.ts", "refuses to write")],
   },
   {
     name: "the connection that waits for notifications has no listener at first",
