@@ -271,7 +271,7 @@ export async function applyToProjection(
   const [, cards, authorizations] = await Promise.all([
     lockProjection(trx, cardIds, transactionIds),
     findCardsOf(trx, cardIds, events),
-    transactionIds.length === 0 ? [] : findAuthorizations(trx, transactionIds),
+    findAuthorizations(trx, transactionIds),
   ]);
   return saveChanges(
     trx,

@@ -24,6 +24,7 @@ export async function findAuthorizations(
   executor: Executor,
   transactionIds: readonly string[],
 ): Promise<Authorization[]> {
+  if (transactionIds.length === 0) return [];
   const { rows } = await find(executor, textArray(transactionIds));
   return rows.map(toAuthorization);
 }

@@ -109,7 +109,8 @@ const STATED_COLUMNS = [
 
 type Stated = Pick<CardsTable, (typeof STATED_COLUMNS)[number]>;
 
-const USED_COLUMNS = [
+/** As above, of what the use of a card tells. */
+const STATED_USE_COLUMNS = [
   "card_id",
   "card_number",
   "cardholder_id",
@@ -120,7 +121,7 @@ const USED_COLUMNS = [
 ] as const satisfies readonly (keyof CardsTable)[];
 
 const find = findBy(STATED_COLUMNS);
-const findUsed = findBy(USED_COLUMNS);
+const findUsed = findBy(STATED_USE_COLUMNS);
 
 function findBy<Name extends keyof CardsTable>(columns: readonly Name[]) {
   return compileOnce((db, cardIds: Buffer) =>
@@ -177,7 +178,7 @@ const UNREAD_VALUES = Object.fromEntries(
 ) as Record<keyof CardRegisterFields, never>;
 
 function toUsedCard(
-  row: Pick<CardsTable, (typeof USED_COLUMNS)[number]>,
+  row: Pick<CardsTable, (typeof STATED_USE_COLUMNS)[number]>,
 ): Card {
   return {
     cardId: row.card_id,

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { compileSchema } from "./compile-schema.ts";
 import { isObject, optional, readId, readText, required } from "./fields.ts";
 
 /** The outer fields that every event has. */
@@ -28,7 +29,7 @@ const envelopeSchema = z.object(
 );
 
 /** Reads the envelope of either order of names. */
-export const envelope = z.compile(
+export const envelope = compileSchema(
   envelopeSchema.transform((fields): Envelope => {
     const { eventType, eventName } = inOrder(
       fields.event_type,
@@ -43,7 +44,6 @@ export const envelope = z.compile(
       data: fields.data,
     };
   }),
-  { strict: true },
 );
 
 /**

@@ -447,8 +447,8 @@ export const mutants = [
     edits: [
       {
         file: "src/reconcile-events.ts",
-        from: "    lockProjection(trx, cardIds, transactionIds),\n    findCardsOf(trx, cardIds, events),\n    transactionIds.length === 0 ? [] : findAuthorizations(trx, transactionIds),\n",
-        to: "    Promise.resolve().then(() => lockProjection(trx, cardIds, transactionIds)),\n    findCardsOf(trx, cardIds, events),\n    transactionIds.length === 0 ? [] : findAuthorizations(trx, transactionIds),\n",
+        from: "    lockProjection(trx, cardIds, transactionIds),\n    findCardsOf(trx, cardIds, events),\n    findAuthorizations(trx, transactionIds),\n",
+        to: "    Promise.resolve().then(() => lockProjection(trx, cardIds, transactionIds)),\n    findCardsOf(trx, cardIds, events),\n    findAuthorizations(trx, transactionIds),\n",
       },
     ],
     tests: [integration("convergence.test.ts")],

@@ -5,6 +5,7 @@ import type {
   SpendingControl,
 } from "../../domain/card.ts";
 import type { JsonObject } from "../../domain/json.ts";
+import { compileSchema } from "../compile-schema.ts";
 import {
   listOf,
   optional,
@@ -90,7 +91,7 @@ function keptObject<Shape extends z.ZodType, Value>(
   shape: Shape,
   build: (fields: z.output<Shape>, delivered: JsonObject) => Value,
 ) {
-  const compiled = z.compile(shape, { strict: true });
+  const compiled = compileSchema(shape);
   return z.unknown().transform((input, context): Value => {
     const delivered = readJsonObject(input);
     if ("fault" in delivered) {
