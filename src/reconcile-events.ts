@@ -10,7 +10,7 @@ import {
   saveAuthorizations,
 } from "./store/authorizations.ts";
 import type { CardChange } from "./store/cards.ts";
-import { findCards, findUsedCards, saveCards } from "./store/cards.ts";
+import { findCardClocks, saveCards } from "./store/cards.ts";
 import type { Instant } from "./domain/instant.ts";
 import type { Database, TransactionExecutor } from "./store/database.ts";
 import { describeError, isPassingFault } from "./store/errors.ts";
@@ -270,7 +270,7 @@ export async function applyToProjection(
   const transactionIds = [...new Set(events.flatMap(transactionOf))];
   const [, cards, authorizations] = await Promise.all([
     lockProjection(trx, cardIds, transactionIds),
-    findCardsOf(trx, cardIds, events),
+    findCardClocks(trx, cardIds),
     findAuthorizations(trx, transactionIds),
   ]);
   return saveChanges(
@@ -278,23 +278,6 @@ export async function applyToProjection(
     changedCards(cards, events),
     changedAuthorizations(authorizations, events),
   );
-}
-
-/** Of cards that are only used, which most are, less is read. */
-async function findCardsOf(
-  trx: TransactionExecutor,
-  cardIds: readonly string[],
-  events: readonly CardEvent[],
-): Promise<Card[]> {
-  const spokenOf = new Set<string>();
-  for (const { kind, cardId } of events)
-    if (kind !== "authorization-reported") spokenOf.add(cardId);
-  const used = cardIds.filter((id) => !spokenOf.has(id));
-  const found = await Promise.all([
-    findCards(trx, [...spokenOf]),
-    findUsedCards(trx, used),
-  ]);
-  return found.flat();
 }
 
 async function saveChanges(

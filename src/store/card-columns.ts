@@ -2,6 +2,7 @@ import type { Card, CardRegisterFields, UseFacts } from "../domain/card.ts";
 import { controlsUpdatedAt } from "../domain/card.ts";
 import type { Clock } from "../domain/clock.ts";
 import type { Json } from "../domain/json.ts";
+import type { Registers } from "../domain/registers.ts";
 import type { CardsTable } from "./database.ts";
 import { fieldClocks } from "./field-clocks.ts";
 import { registerColumns } from "./register-columns.ts";
@@ -30,9 +31,16 @@ export const CARD_CLOCKS = fieldClocks<CardRegisterFields>({
   lastEvent: true,
 });
 
+/** What is written of a card. */
+export interface WrittenCard {
+  readonly card: Card;
+  /** All of the card's, or those that have changed: the columns of the others stay as they are. */
+  readonly registers: Registers<CardRegisterFields>;
+}
+
 /** The row of a card: its registers' values, and what derives from their clocks. */
-export const CARD_COLUMNS: Columns<Card, CardsTable> = {
-  card_id: { type: "text", read: (card) => card.cardId },
+export const CARD_COLUMNS: Columns<WrittenCard, CardsTable> = {
+  card_id: { type: "text", read: ({ card }) => card.cardId },
   card_number: valueOf("text", "cardNumber"),
   card_bin: valueOf("text", "cardBin"),
   card_scheme: valueOf("text", "cardScheme"),
@@ -44,10 +52,12 @@ export const CARD_COLUMNS: Columns<Card, CardsTable> = {
   card_status: {
     type: "text",
     read: ({ registers }) => registers.cardStatus?.value.status,
+    staysWithout: "itself",
   },
   status_reason: {
     type: "text",
     read: ({ registers }) => registers.cardStatus?.value.reason,
+    staysWithout: "card_status",
   },
   status_changed_at: timeOf("cardStatus"),
   observed_status: valueOf("text", "observedStatus"),
@@ -55,30 +65,41 @@ export const CARD_COLUMNS: Columns<Card, CardsTable> = {
   card_limit: valueOf("numeric", "cardLimit"),
   available_balance: valueOf("numeric", "availableBalance"),
   balance_as_of: timeOf("availableBalance"),
-  per_transaction_limit: { type: "numeric", read: perTransactionLimit },
+  per_transaction_limit: {
+    type: "numeric",
+    read: perTransactionLimit,
+    staysWithout: "spending_controls",
+  },
   spending_controls: {
     type: "jsonb",
     read: ({ registers }) =>
       registers.spendingControls?.value as Json | undefined,
+    staysWithout: "itself",
   },
   allowed_mcc: {
     type: "text[]",
     read: ({ registers }) => registers.riskControl?.value.allowedMcc,
+    staysWithout: "itself",
   },
   blocked_mcc: {
     type: "text[]",
     read: ({ registers }) => registers.riskControl?.value.blockedMcc,
+    staysWithout: "itself",
   },
   risk_control: {
     type: "jsonb",
     read: ({ registers }) => registers.riskControl?.value.delivered,
+    staysWithout: "itself",
   },
   no_pin_payment_amount: valueOf("numeric", "noPinPaymentAmount"),
   metadata: valueOf("jsonb", "metadata"),
-  controls_updated_at: { type: "timestamptz", read: controlsUpdatedAt },
+  controls_updated_at: {
+    type: "timestamptz",
+    read: ({ card }) => controlsUpdatedAt(card),
+  },
   cancel_requested_at: {
     type: "timestamptz",
-    read: (card) => card.cancelRequestedAt,
+    read: ({ card }) => card.cancelRequestedAt,
   },
   cancelled_at: {
     type: "timestamptz",
@@ -86,16 +107,20 @@ export const CARD_COLUMNS: Columns<Card, CardsTable> = {
       cardStatus?.value.status === "CANCELLED"
         ? cardStatus.clock.at
         : undefined,
+    staysWithout: "card_status",
   },
-  first_seen_at: { type: "timestamptz", read: (card) => card.firstSeenAt },
-  last_event_id: { type: "text", read: (card) => lastClockOf(card).eventId },
+  first_seen_at: { type: "timestamptz", read: ({ card }) => card.firstSeenAt },
+  last_event_id: {
+    type: "text",
+    read: ({ card }) => lastClockOf(card).eventId,
+  },
   last_event_at: {
     type: "timestamptz",
-    read: (card) => lastClockOf(card).at,
+    read: ({ card }) => lastClockOf(card).at,
   },
   field_clocks: {
     type: "jsonb",
-    read: ({ registers }) => CARD_CLOCKS.write(registers),
+    read: ({ card }) => CARD_CLOCKS.write(card.registers),
   },
 };
 
@@ -125,7 +150,7 @@ export const USE_REGISTERS: ReadonlySet<string> = new Set<
   keyof UseFacts | "lastEvent"
 >(["cardNumber", "cardholderId", "availableBalance", "lastEvent"]);
 
-function perTransactionLimit({ registers }: Card): string | undefined {
+function perTransactionLimit({ registers }: WrittenCard): string | undefined {
   const control = registers.spendingControls?.value.find(
     ({ interval }) => interval?.toUpperCase() === "PER_TRANSACTION",
   );

@@ -6,7 +6,9 @@ import type {
   SpendingControl,
 } from "../domain/card.ts";
 import type { JsonObject } from "../domain/json.ts";
+import type { Registers } from "../domain/registers.ts";
 import { textArray } from "./array-parameter.ts";
+import type { WrittenCard } from "./card-columns.ts";
 import {
   CARD_CLOCKS,
   CARD_COLUMNS,
@@ -28,16 +30,16 @@ export async function findCards(
 }
 
 /**
- * As `findCards`, for those of which only the use is told, as authorizations do: of all else the clocks are read, and not
- * the values. `saveCards` refuses to write what was not read.
+ * As `findCards`, but of the values of their registers only the clocks: all that it takes to tell what an event changes.
+ * `saveCards` leaves what was not read as it is.
  */
-export async function findUsedCards(
+export async function findCardClocks(
   executor: Executor,
   cardIds: readonly string[],
 ): Promise<Card[]> {
   if (cardIds.length === 0) return [];
-  const { rows } = await findUsed(executor, textArray(cardIds));
-  return rows.map(toUsedCard);
+  const { rows } = await findClocks(executor, textArray(cardIds));
+  return rows.map(toClockedCard);
 }
 
 /** A card as its row has it, and as it shall be. */
@@ -47,37 +49,55 @@ export interface CardChange {
   readonly after: Card;
 }
 
+/** Of a card that is known only what has changed is written. */
 export async function saveCards(
   trx: TransactionExecutor,
   changes: readonly CardChange[],
 ): Promise<unknown> {
-  const used: Card[] = [];
-  const others: Card[] = [];
-  for (const change of changes)
-    if (isOfUseOnly(change)) used.push(change.after);
-    else others.push(whole(change.after));
-  return Promise.all([upsert(trx, others), updateUse(trx, used)]);
+  const whole: WrittenCard[] = [];
+  const parts: WrittenCard[] = [];
+  const uses: WrittenCard[] = [];
+  for (const { before, after } of changes)
+    if (before === undefined) whole.push(wholeOf(after));
+    else {
+      const part = partOf(before, after);
+      (isOfUseOnly(before, part) ? uses : parts).push(part);
+    }
+  return Promise.all([
+    upsert(trx, whole),
+    update(trx, parts),
+    updateUse(trx, uses),
+  ]);
+}
+
+function wholeOf(card: Card): WrittenCard {
+  const { registers } = card;
+  for (const register of Object.values(registers))
+    if (register.value === UNREAD)
+      throw new Error(
+        "a card of which only the clocks were read is no new one",
+      );
+  return { card, registers };
+}
+
+function partOf(before: Card, after: Card): WrittenCard {
+  const changed: { -readonly [Field in keyof CardRegisterFields]?: unknown } =
+    {};
+  for (const name of Object.keys(after.registers)) {
+    const field = name as keyof CardRegisterFields;
+    const register = after.registers[field];
+    if (register !== before.registers[field]) changed[field] = register;
+  }
+  return {
+    card: after,
+    registers: changed as Registers<CardRegisterFields>,
+  };
 }
 
 /** Whether nothing has changed but what the columns of use tell. */
-function isOfUseOnly({ before, after }: CardChange): boolean {
-  if (before === undefined) return false;
-  if (before.cancelRequestedAt !== after.cancelRequestedAt) return false;
-  for (const name of Object.keys(after.registers)) {
-    const field = name as keyof CardRegisterFields;
-    const isSame = after.registers[field] === before.registers[field];
-    if (!isSame && !USE_REGISTERS.has(field)) return false;
-  }
-  return true;
-}
-
-function whole(card: Card): Card {
-  for (const register of Object.values(card.registers))
-    if (register.value === UNREAD)
-      throw new Error(
-        "a card of which only the use was read has changed otherwise",
-      );
-  return card;
+function isOfUseOnly(before: Card, { card, registers }: WrittenCard): boolean {
+  if (before.cancelRequestedAt !== card.cancelRequestedAt) return false;
+  return Object.keys(registers).every((field) => USE_REGISTERS.has(field));
 }
 
 /** What a card is made of again. The other columns derive from these. */
@@ -109,19 +129,15 @@ const STATED_COLUMNS = [
 
 type Stated = Pick<CardsTable, (typeof STATED_COLUMNS)[number]>;
 
-/** As above, of what the use of a card tells. */
-const STATED_USE_COLUMNS = [
+const CLOCK_COLUMNS = [
   "card_id",
-  "card_number",
-  "cardholder_id",
-  "available_balance",
   "cancel_requested_at",
   "first_seen_at",
   "field_clocks",
 ] as const satisfies readonly (keyof CardsTable)[];
 
 const find = findBy(STATED_COLUMNS);
-const findUsed = findBy(STATED_USE_COLUMNS);
+const findClocks = findBy(CLOCK_COLUMNS);
 
 function findBy<Name extends keyof CardsTable>(columns: readonly Name[]) {
   return compileOnce((db, cardIds: Buffer) =>
@@ -134,10 +150,11 @@ function findBy<Name extends keyof CardsTable>(columns: readonly Name[]) {
 }
 
 const upsert = upsertOf("cards", "card_id", CARD_COLUMNS);
+const update = updateOf("cards", "card_id", CARD_COLUMNS);
 const updateUse = updateOf("cards", "card_id", USE_COLUMNS);
 
 export function toRow(card: Card): CardsTable {
-  return rowOf(CARD_COLUMNS, card);
+  return rowOf(CARD_COLUMNS, { card, registers: card.registers });
 }
 
 function toCard(row: Stated): Card {
@@ -177,20 +194,14 @@ const UNREAD_VALUES = Object.fromEntries(
   CARD_CLOCKS.fields.map((field) => [field, UNREAD]),
 ) as Record<keyof CardRegisterFields, never>;
 
-function toUsedCard(
-  row: Pick<CardsTable, (typeof STATED_USE_COLUMNS)[number]>,
+function toClockedCard(
+  row: Pick<CardsTable, (typeof CLOCK_COLUMNS)[number]>,
 ): Card {
   return {
     cardId: row.card_id,
     firstSeenAt: row.first_seen_at,
     cancelRequestedAt: row.cancel_requested_at ?? undefined,
-    registers: CARD_CLOCKS.read(row.field_clocks, {
-      ...UNREAD_VALUES,
-      cardNumber: row.card_number,
-      cardholderId: row.cardholder_id,
-      availableBalance: row.available_balance,
-      lastEvent: true,
-    }),
+    registers: CARD_CLOCKS.read(row.field_clocks, UNREAD_VALUES),
   };
 }
 

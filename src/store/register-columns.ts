@@ -15,12 +15,14 @@ export function registerColumns<Fields extends object>() {
     ): Column<WithRegisters<Fields>, Fields[Field] | undefined> => ({
       type,
       read: ({ registers }) => registers[field]?.value,
+      staysWithout: "itself",
     }),
     timeOf: (
       field: keyof Fields,
     ): Column<WithRegisters<Fields>, Instant | undefined> => ({
       type: "timestamptz",
       read: ({ registers }) => registers[field]?.clock.at,
+      staysWithout: "itself",
     }),
   };
 }

@@ -12,6 +12,11 @@ export type ColumnType =
 export interface Column<Entity, Value> {
   readonly type: ColumnType;
   readonly read: (entity: Entity) => Value;
+  /**
+   * The column without a value of which an update leaves this one as it is: a part of a row is written so. Without it,
+   * NULL is written as NULL.
+   */
+  readonly staysWithout?: "itself" | (string & {});
 }
 
 /** Where a row may have NULL, a column may read undefined. */
@@ -71,13 +76,17 @@ export function upsertOf<Entity, Row extends object>(
     insert into ${sql.table(table)} (${sql.join(names.map((name) => sql.ref(name)))})
     ${sent}
     on conflict (${sql.ref(key)}) do update
-    set ${assign(names, key, "excluded")}, updated_at = now()`,
+    set ${sql.join(
+      names
+        .filter((name) => name !== key)
+        .map((name) => sql`${sql.ref(name)} = ${sql.ref(`excluded.${name}`)}`),
+    )}, updated_at = now()`,
   );
 }
 
 /**
- * Some columns of rows that are known. What is written throws when one of them is not there any more: all else of that
- * row would be missing.
+ * Parts of rows that are known: see `staysWithout`. What is written throws when one of them is not there any more: all
+ * else of that row would be missing.
  */
 export function updateOf<Entity, Row extends object>(
   table: Table,
@@ -88,7 +97,7 @@ export function updateOf<Entity, Row extends object>(
     columns,
     (sent) => sql`
     update ${sql.table(table)}
-    set ${assign(columnsOf(columns), key, "sent")}, updated_at = now()
+    set ${assign(table, key, columns)}, updated_at = now()
     from (${sent}) as sent
     where ${sql.ref(`${table}.${key}`)} = ${sql.ref(`sent.${key}`)}`,
   );
@@ -105,11 +114,23 @@ export function updateOf<Entity, Row extends object>(
   };
 }
 
-function assign(names: readonly string[], key: string, source: string) {
+function assign<Entity, Row extends object>(
+  table: Table,
+  key: string,
+  columns: Columns<Entity, Row>,
+) {
+  const assigned = columnsOf(columns).filter((name) => name !== key);
   return sql.join(
-    names
-      .filter((name) => name !== key)
-      .map((name) => sql`${sql.ref(name)} = ${sql.ref(`${source}.${name}`)}`),
+    assigned.map((name) => {
+      const sent = sql.ref(`sent.${name}`);
+      const stored = sql.ref(`${table}.${name}`);
+      const { staysWithout } = columns[name];
+      if (staysWithout === undefined) return sql`${sql.ref(name)} = ${sent}`;
+      if (staysWithout === "itself")
+        return sql`${sql.ref(name)} = coalesce(${sent}, ${stored})`;
+      const other = sql.ref(`sent.${staysWithout}`);
+      return sql`${sql.ref(name)} = case when ${other} is null then ${stored} else ${sent} end`;
+    }),
   );
 }
 

@@ -3,7 +3,12 @@ import type { Card } from "../../src/domain/card.ts";
 import { applyToCard } from "../../src/domain/card.ts";
 import type { Instant } from "../../src/domain/instant.ts";
 import type { CardChange } from "../../src/store/cards.ts";
-import { findCards, findUsedCards, saveCards } from "../../src/store/cards.ts";
+import {
+  findCardClocks,
+  findCards,
+  saveCards,
+  toRow,
+} from "../../src/store/cards.ts";
 import { inTransaction } from "../../src/store/transaction.ts";
 import { decodeKeptEvent } from "../../src/uqpay/decode-event.ts";
 import type { TestDatabase } from "../support/database.ts";
@@ -30,8 +35,15 @@ afterAll(async () => {
   await database.drop();
 });
 
-function apply(known: Card | undefined, payload: Payload): Card {
-  const signedAt = "2026-04-12T10:00:00.000000Z" as Instant;
+const BEFORE = "2026-04-12T09:00:00.000000Z" as Instant;
+const FIRST = "2026-04-12T10:00:00.000000Z" as Instant;
+const LATER = "2026-04-12T11:00:00.000000Z" as Instant;
+
+function apply(
+  known: Card | undefined,
+  payload: Payload,
+  signedAt = FIRST,
+): Card {
   const decoded = decodeKeptEvent(JSON.stringify(payload), {
     signedAt,
     receivedAt: signedAt,
@@ -77,29 +89,13 @@ describe("saving a card", () => {
     expect(await findCards(store.db, ["kept"])).toEqual([after]);
   });
 
-  test("of which only the use was read leaves all else as it was", async () => {
-    const before = await aSavedCard("narrow");
-    const authorization = anAuthorizationOf("narrow");
-    const [read] = await findUsedCards(store.db, ["narrow"]);
-
-    await save({ before: read, after: apply(read, authorization) });
-
-    expect(await findCards(store.db, ["narrow"])).toEqual([
-      apply(before, authorization),
-    ]);
-  });
-
-  test("refuses to write what was not read", async () => {
+  test("refuses to write a card as a new one of which only the clocks were read", async () => {
     await aSavedCard("unread");
-    const [read] = await findUsedCards(store.db, ["unread"]);
-    const frozen = aStatusUpdate({ card_id: "unread" });
+    const [read] = await findCardClocks(store.db, ["unread"]);
 
-    await expect(
-      save({ before: read, after: apply(read, frozen) }),
-    ).rejects.toThrow("only the use was read");
     await expect(
       save({ before: undefined, after: read as Card }),
-    ).rejects.toThrow("only the use was read");
+    ).rejects.toThrow("only the clocks were read");
   });
 
   test("writes all of a card whose row is not to be built on", async () => {
@@ -121,5 +117,107 @@ describe("saving a card", () => {
     await expect(
       save({ before, after: apply(before, anAuthorizationOf("deleted")) }),
     ).rejects.toThrow("a row of cards was deleted meanwhile");
+  });
+});
+
+describe("a card of which only the clocks were read", () => {
+  const cardUpdate = (data: Payload["data"]) => (card_id: string) =>
+    aCardUpdate({ card_id, ...data });
+  const statusUpdate = (data: Payload["data"]) => (card_id: string) =>
+    aStatusUpdate({ card_id, update_time: LATER, ...data });
+
+  /** Each of its columns has a value. */
+  function aFullCard(card_id: string): Card {
+    const events = [
+      aCardUpdate({
+        card_id,
+        card_bin: "40963608",
+        card_scheme: "VISA",
+        card_product_id: "a product",
+        card_currency: "SGD",
+        mode_type: "SHARE",
+        form_factor: "PHYSICAL",
+        card_number: "40963608****8664",
+        card_limit: "1000",
+        available_balance: "90",
+        no_pin_payment_amount: "5",
+        spending_controls: [{ amount: "500", interval: "PER_TRANSACTION" }],
+        risk_control: { allowed_mcc: ["5999"], blocked_mcc: [] },
+        metadata: { key: "value" },
+        cardholder: { cardholder_id: "somebody" },
+      }),
+      aStatusUpdate({ card_id, card_status: "PRE_CANCEL" }),
+      aStatusUpdate({
+        card_id,
+        card_status: "CANCELLED",
+        update_reason: "lost",
+      }),
+    ];
+    return events.reduce<Card | undefined>(
+      (card, event) => apply(card, event),
+      undefined,
+    ) as Card;
+  }
+
+  test.each([
+    ["an authorization", LATER, anAuthorizationOf],
+    ["an authorization that comes late", BEFORE, anAuthorizationOf],
+    ["an update of one field", LATER, cardUpdate({ card_scheme: "MASTER" })],
+    [
+      "an update that comes late, of a field that nobody else stated",
+      BEFORE,
+      cardUpdate({ card_scheme: "MASTER", form_factor: "VIRTUAL" }),
+    ],
+    [
+      "an update that takes the limit and the rules away",
+      LATER,
+      cardUpdate({
+        spending_controls: [],
+        risk_control: { allowed_mcc: [], blocked_mcc: [] },
+        metadata: {},
+      }),
+    ],
+    [
+      "another final status, without a reason, which takes the time of cancelling away",
+      LATER,
+      statusUpdate({ card_status: "FAILED", update_reason: undefined }),
+    ],
+    [
+      "a status that comes late and is less final",
+      LATER,
+      statusUpdate({ card_status: "FROZEN" }),
+    ],
+    [
+      "an earlier request to cancel",
+      LATER,
+      statusUpdate({ card_status: "PRE_CANCEL", update_time: BEFORE }),
+    ],
+  ])(
+    "has the row of one that was read whole, after %s",
+    async (what, signedAt, makeEvent) => {
+      const before = aFullCard(what);
+      await save({ before: undefined, after: before });
+      const [read] = await findCardClocks(store.db, [what]);
+      const event = makeEvent(what);
+      const after = apply(before, event, signedAt);
+
+      await save({ before: read, after: apply(read, event, signedAt) });
+
+      const [row] = await store.db
+        .selectFrom("cards")
+        .selectAll()
+        .where("card_id", "=", what)
+        .execute();
+      expect(row).toMatchObject(toRow(after));
+      expect(await findCards(store.db, [what])).toEqual([after]);
+    },
+  );
+
+  test("has values in all columns to begin with", () => {
+    const row = toRow(apply(aFullCard("all"), anAuthorizationOf("all")));
+    const empty = Object.entries(row).flatMap(([name, value]) =>
+      value === null ? [name] : [],
+    );
+    expect(empty).toEqual([]);
   });
 });

@@ -447,8 +447,8 @@ export const mutants = [
     edits: [
       {
         file: "src/reconcile-events.ts",
-        from: "    lockProjection(trx, cardIds, transactionIds),\n    findCardsOf(trx, cardIds, events),\n    findAuthorizations(trx, transactionIds),\n",
-        to: "    Promise.resolve().then(() => lockProjection(trx, cardIds, transactionIds)),\n    findCardsOf(trx, cardIds, events),\n    findAuthorizations(trx, transactionIds),\n",
+        from: "    lockProjection(trx, cardIds, transactionIds),\n    findCardClocks(trx, cardIds),\n    findAuthorizations(trx, transactionIds),\n",
+        to: "    Promise.resolve().then(() => lockProjection(trx, cardIds, transactionIds)),\n    findCardClocks(trx, cardIds),\n    findAuthorizations(trx, transactionIds),\n",
       },
     ],
     tests: [integration("convergence.test.ts")],
@@ -463,6 +463,28 @@ export const mutants = [
       },
     ],
     tests: [integration("save-cards.test.ts", "refuses to write")],
+  },
+  {
+    name: "a new status keeps the reason of the one before",
+    edits: [
+      {
+        file: "src/store/card-columns.ts",
+        from: 'cardStatus?.value.reason,\n    staysWithout: "card_status",',
+        to: 'cardStatus?.value.reason,\n    staysWithout: "itself",',
+      },
+    ],
+    tests: [integration("save-cards.test.ts", "without a reason")],
+  },
+  {
+    name: "what has not changed of a card is written as not known",
+    edits: [
+      {
+        file: "src/store/write-rows.ts",
+        from: "= coalesce(${sent}, ${stored})`",
+        to: "= ${sent}`",
+      },
+    ],
+    tests: [integration("save-cards.test.ts", "only the clocks were read")],
   },
   {
     name: "the connection that waits for notifications has no listener at first",
