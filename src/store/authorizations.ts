@@ -117,6 +117,7 @@ const AUTHORIZATION_COLUMNS: Columns<Judged, AuthorizationsTable> = {
   field_clocks: {
     type: "jsonb",
     read: ({ registers }) => clocks.write(registers),
+    writeText: ({ registers }) => clocks.writeText(registers),
   },
 };
 

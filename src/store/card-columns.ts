@@ -121,6 +121,7 @@ export const CARD_COLUMNS: Columns<WrittenCard, CardsTable> = {
   field_clocks: {
     type: "jsonb",
     read: ({ card }) => CARD_CLOCKS.write(card.registers),
+    writeText: ({ card }) => CARD_CLOCKS.writeText(card.registers),
   },
 };
 

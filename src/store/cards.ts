@@ -73,7 +73,7 @@ export async function saveCards(
 function wholeOf(card: Card): WrittenCard {
   const { registers } = card;
   for (const register of Object.values(registers))
-    if (register.value === UNREAD)
+    if ((register.value as unknown) === UNREAD)
       throw new Error(
         "a card of which only the clocks were read is no new one",
       );
@@ -189,10 +189,7 @@ function toCard(row: Stated): Card {
 }
 
 /** Stands for a value that was not read. */
-const UNREAD: unknown = Symbol("unread");
-const UNREAD_VALUES = Object.fromEntries(
-  CARD_CLOCKS.fields.map((field) => [field, UNREAD]),
-) as Record<keyof CardRegisterFields, never>;
+const UNREAD = Symbol("unread");
 
 function toClockedCard(
   row: Pick<CardsTable, (typeof CLOCK_COLUMNS)[number]>,
@@ -201,7 +198,7 @@ function toClockedCard(
     cardId: row.card_id,
     firstSeenAt: row.first_seen_at,
     cancelRequestedAt: row.cancel_requested_at ?? undefined,
-    registers: CARD_CLOCKS.read(row.field_clocks, UNREAD_VALUES),
+    registers: CARD_CLOCKS.readClocks(row.field_clocks, UNREAD as never),
   };
 }
 

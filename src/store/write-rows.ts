@@ -17,6 +17,8 @@ export interface Column<Entity, Value> {
    * NULL is written as NULL.
    */
   readonly staysWithout?: "itself" | (string & {});
+  /** The text that PostgreSQL casts to the value, where there is a shorter way to it than the value. */
+  readonly writeText?: (entity: Entity) => string;
 }
 
 /** Where a row may have NULL, a column may read undefined. */
@@ -156,17 +158,19 @@ function writeOf<Entity, Row extends object>(
       ),
     names.length,
   );
+  const texts = names.map((name) => textOf(columns[name]));
   const encode = (entities: readonly Entity[]) =>
-    names.map((name) => {
-      const { type, read } = columns[name];
-      const toText = TO_TEXT[type];
-      return textArray(entities.map((entity) => toText(read(entity))));
-    });
+    texts.map((text) => textArray(entities.map(text)));
   // Nothing here awaits the answer: who does holds the entities until it comes.
   const count = (answer: Promise<QueryResult<unknown>>) =>
     answer.then(({ numAffectedRows = 0n }) => Number(numAffectedRows));
   return async (trx, entities) =>
     entities.length === 0 ? 0 : count(write(trx, ...encode(entities)));
+}
+
+function textOf<Entity>({ type, read, writeText }: Column<Entity, unknown>) {
+  const toText = TO_TEXT[type];
+  return writeText ?? ((entity: Entity) => toText(read(entity)));
 }
 
 /** The text that PostgreSQL casts to a value; undefined for NULL. */

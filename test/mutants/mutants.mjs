@@ -458,7 +458,7 @@ export const mutants = [
     edits: [
       {
         file: "src/store/cards.ts",
-        from: "    if (register.value === UNREAD)\n",
+        from: "    if ((register.value as unknown) === UNREAD)\n",
         to: "    if (register.value === null)\n",
       },
     ],

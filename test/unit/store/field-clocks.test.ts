@@ -25,6 +25,11 @@ const ten: Clock = {
 const announced: Clock = { ...ten, finality: 2, authority: 1 };
 const eleven: Clock = { ...ten, at: at("11:00:00"), eventId: "event-2" };
 
+const registersOf = (names: readonly string[]) =>
+  Object.fromEntries(
+    names.map((name) => [name, { value: "", clock: ten }] as const),
+  );
+
 describe("the clocks of a row", () => {
   test("are one entry for each clock, under the names of columns", () => {
     const column = clocks.write({
@@ -106,5 +111,46 @@ describe("the clocks of a row", () => {
     >;
 
     expect(clocks.write(registers)).toEqual([]);
+  });
+
+  test("an event_id with the signs of JSON comes back", () => {
+    const clock = { ...ten, eventId: 'a "quoted"\\ id\n' };
+    const registers = { cardNumber: { value: "4", clock } };
+
+    expect(
+      clocks.readClocks(clocks.write(registers), undefined as never),
+    ).toEqual({ cardNumber: { value: undefined, clock } });
+  });
+
+  test("every set of fields is listed as it is, however many there were before", () => {
+    const names = Array.from({ length: 12 }, (_, n) => `field_${String(n)}`);
+    const { write } = fieldClocks<Record<string, string>>(
+      Object.fromEntries(names.map((name) => [name, true])),
+    );
+    const sets = Array.from({ length: 2 ** names.length - 1 }, (_, set) =>
+      names.filter((_, at) => (set + 1) & (1 << at)),
+    );
+
+    for (const set of [...sets, ...sets]) {
+      const [entry] = write(registersOf(set)) as [{ fields: string[] }];
+      expect(entry.fields).toEqual(set.toSorted());
+    }
+  });
+
+  test("a table cannot have more fields than fit into a set", () => {
+    const names = Array.from({ length: 31 }, (_, n) => `f${String(n)}`);
+    const fields = (count: number) =>
+      Object.fromEntries(
+        names.slice(0, count).map((name) => [name, true] as const),
+      );
+
+    expect(() => fieldClocks<Record<string, string>>(fields(31))).toThrow(
+      "no more than 30 fields",
+    );
+    expect(
+      fieldClocks<Record<string, string>>(fields(30)).write(
+        registersOf(names.slice(0, 30)),
+      ),
+    ).toMatchObject([{ fields: names.slice(0, 30).toSorted() }]);
   });
 });
