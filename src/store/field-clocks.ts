@@ -22,7 +22,7 @@ type Values<Fields> = {
 export interface FieldClocks<Fields extends object> {
   /** One entry for each distinct clock, so that a row stays small: most of a card comes from one or two events. */
   readonly write: (registers: Registers<Fields>) => Json;
-  /** The same as JSON, without the objects in between: they took a fifth of what applying an event leaves to collect. */
+  /** The same, as the text of the JSON: the objects in between were a fifth of what applying an event leaves to collect. */
   readonly writeText: (registers: Registers<Fields>) => string;
   /**
    * Puts the clocks of a row back to its values.
