@@ -102,6 +102,10 @@ describe("the clocks of a row", () => {
     });
 
     expect(read).toEqual({ cardNumber: { value: "4", clock: ten } });
+    expect(Object.keys(clocks.readClocks(column, undefined as never))).toEqual([
+      "cardNumber",
+      "cardLimit",
+    ]);
   });
 
   test("a register without a clock is not written", () => {

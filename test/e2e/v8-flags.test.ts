@@ -33,19 +33,23 @@ afterAll(async () => {
   await removeFolder(folder);
 });
 
+const MAIN = fileURLToPath(new URL("../../dist/src/main.js", import.meta.url));
+const WATCHES_STRINGS = [
+  "--allow-natives-syntax",
+  "--import",
+  TELLS_OF_STRINGS,
+];
+
 function run(args: readonly string[]) {
   return startCommand(process.execPath, {
     cwd: folder,
-    args: ["--allow-natives-syntax", "--import", TELLS_OF_STRINGS, ...args],
+    args: [...args],
     env: { PORT: "0", DATABASE_URL: database.url },
   });
 }
 
 test("the methods of strings are fast in a service that runs", async () => {
-  const main = fileURLToPath(
-    new URL("../../dist/src/main.js", import.meta.url),
-  );
-  const service = run([main]);
+  const service = run([...WATCHES_STRINGS, MAIN]);
   const target = await baseUrlOf(service);
   await deliver(target, aStatusUpdate(), { secret: "whsec_development" });
 
@@ -58,9 +62,24 @@ test("the methods of strings are fast in a service that runs", async () => {
 test("ioredis alone makes them slow: when it no longer does, nothing has to be done about it", async () => {
   const ioredis = import.meta.resolve("ioredis");
   const script = `import ${JSON.stringify(ioredis)}; process.emit("SIGUSR2");`;
-  const alone = run(["--input-type=module", "--eval", script]);
+  const alone = run([
+    ...WATCHES_STRINGS,
+    "--input-type=module",
+    "--eval",
+    script,
+  ]);
 
   const speed = await alone.untilOutput(/strings are (\w+)/);
 
   expect(speed).toBe("slow");
+});
+
+test("the service takes events in where Node.js must not generate code from strings", async () => {
+  const service = run(["--disallow-code-generation-from-strings", MAIN]);
+
+  const answer = await deliver(await baseUrlOf(service), aStatusUpdate(), {
+    secret: "whsec_development",
+  });
+
+  expect(answer.status).toBe(200);
 });
