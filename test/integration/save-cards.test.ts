@@ -190,7 +190,10 @@ describe("a card of which only the clocks were read", () => {
     [
       "an earlier request to cancel",
       LATER,
-      statusUpdate({ card_status: "PRE_CANCEL", update_time: BEFORE }),
+      statusUpdate({
+        card_status: "PRE_CANCEL",
+        update_time: "2026-04-01T00:00:00Z",
+      }),
     ],
   ])(
     "has the row of one that was read whole, after %s",
