@@ -86,10 +86,11 @@ async function deliver(system, count) {
 async function waitUntilApplied({ database }) {
   const deadline = Date.now() + PATIENCE_MS;
   for (;;) {
-    const [row] = await database.rows(
-      "select count(*)::int as count from webhook_events where state = 'received'",
+    // One of them only: to count them would read the whole backlog each time, on the cores that are measured.
+    const [oldest] = await database.rows(
+      "select 1 from webhook_events where state = 'received' order by coalesce(hinted_at, received_at) limit 1",
     );
-    if (row?.count === 0 || Date.now() > deadline) break;
+    if (oldest === undefined || Date.now() > deadline) break;
     await sleep(POLL_MS);
   }
   const [row] = await database.rows(
