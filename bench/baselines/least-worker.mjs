@@ -90,11 +90,12 @@ const upsertAuthorizations = upsert(
   "transaction_id",
   AUTHORIZATION,
 );
+/** With a column that another is generated from, as the product's: see its `updateUse`. */
 const updateUse = writer(
   { ...LAST, ...USE },
   (sent) => `
     update cards as known
-    set ${assign({ ...LAST, ...USE }, "sent")}, updated_at = now()
+    set ${assign({ ...LAST, ...USE }, "sent")}, updated_at = now(), allowed_mcc = known.allowed_mcc
     from (${sent}) as sent
     where known.card_id = sent.card_id`,
 );

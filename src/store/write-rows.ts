@@ -89,17 +89,24 @@ export function upsertOf<Entity, Row extends object>(
 /**
  * Parts of rows that are known: see `staysWithout`. What is written throws when one of them is not there any more: all
  * else of that row would be missing.
+ *
+ * @param touched a column that is set to what it is
  */
 export function updateOf<Entity, Row extends object>(
   table: Table,
   key: keyof Row & string,
   columns: Columns<Entity, Row>,
+  touched?: string,
 ): Write<Entity> {
+  const touch =
+    touched === undefined
+      ? sql``
+      : sql`, ${sql.ref(touched)} = ${sql.ref(`${table}.${touched}`)}`;
   const write = writeOf(
     columns,
     (sent) => sql`
     update ${sql.table(table)}
-    set ${assign(table, key, columns)}, updated_at = now()
+    set ${assign(table, key, columns)}, updated_at = now()${touch}
     from (${sent}) as sent
     where ${sql.ref(`${table}.${key}`)} = ${sql.ref(`sent.${key}`)}`,
   );
