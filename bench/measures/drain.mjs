@@ -87,10 +87,10 @@ async function waitUntilApplied({ database }) {
   const deadline = Date.now() + PATIENCE_MS;
   for (;;) {
     // One of them only: to count them would read the whole backlog each time, on the cores that are measured.
-    const [oldest] = await database.rows(
+    const [waiting] = await database.rows(
       "select 1 from webhook_events where state = 'received' order by coalesce(hinted_at, received_at) limit 1",
     );
-    if (oldest === undefined || Date.now() > deadline) break;
+    if (waiting === undefined || Date.now() > deadline) break;
     await sleep(POLL_MS);
   }
   const [row] = await database.rows(
