@@ -1,3 +1,5 @@
+import { remember } from "./remember.ts";
+
 /**
  * A moment in UTC as text, always `YYYY-MM-DDTHH:MM:SS.ffffffZ`.
  *
@@ -14,18 +16,9 @@ export function instantFromEpochMs(epochMs: number): Instant {
 }
 
 /** What comes together happened in a few seconds, and the calendar takes a dozen times as long as looking them up. */
-const SECONDS_REMEMBERED = 100;
-const textsOfSeconds = new Map<number, string>();
-
-function textOfSecond(second: number): string {
-  let text = textsOfSeconds.get(second);
-  if (text === undefined) {
-    text = new Date(second * 1000).toISOString().slice(0, -".000Z".length);
-    if (textsOfSeconds.size >= SECONDS_REMEMBERED) textsOfSeconds.clear();
-    textsOfSeconds.set(second, text);
-  }
-  return text;
-}
+const textOfSecond = remember(100, (second: number) =>
+  new Date(second * 1000).toISOString().slice(0, -".000Z".length),
+);
 
 export function earlier(a: Instant, b: Instant): Instant {
   return a <= b ? a : b;

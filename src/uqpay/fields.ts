@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Instant } from "../domain/instant.ts";
 import { instantFromEpochMs } from "../domain/instant.ts";
 import type { Json, JsonObject } from "../domain/json.ts";
+import { remember } from "../domain/remember.ts";
 import { numeralOf } from "./parse-json.ts";
 
 /*
@@ -173,27 +174,35 @@ export function readInstant(input: unknown): Reading<Instant> {
   if (typeof input !== "string" || isZeroDate(input)) return { fault };
   const match = INSTANT.exec(input.trim());
   if (match === null) return { fault };
-  const [, date, minute, second = "00", decimals = "", hours, minutes] = match;
-  const seconds = `${String(minute)}:${second}`;
-  const local = Date.parse(`${String(date)}T${seconds}Z`);
-  // Date.parse turns 30 February into 2 March and 24:00 into the next day.
-  if (
-    Number.isNaN(local) ||
-    !instantFromEpochMs(local).startsWith(`${String(date)}T${seconds}`)
-  )
-    return { fault };
-  const offsetMinutes = hours === undefined ? 0 : toMinutes(hours, minutes);
-  if (offsetMinutes === undefined) return { fault };
-  const utc = local - offsetMinutes * 60_000;
-  if (utc < EARLIEST_MS || utc > LATEST_MS) return { fault };
+  const [, date, minute, second = "00", decimals = "", ...offset] = match;
+  const [hours = "+00", minutes = "00"] = offset;
+  const utc = toUtc(
+    `${String(date)}T${String(minute)}:${second}${hours}:${minutes}`,
+  );
+  if (utc === null) return { fault };
   const microseconds = decimals.padEnd(6, "0").slice(0, 6);
-  return {
-    value: instantFromEpochMs(utc).replace(
-      "000000Z",
-      `${microseconds}Z`,
-    ) as Instant,
-  };
+  return { value: `${utc}.${microseconds}Z` as Instant };
 }
+
+/**
+ * From `YYYY-MM-DDTHH:MM:SS±HH:MM` to its second in UTC, without the offset; null where there is no such time. What comes
+ * together happened in a few seconds: see `textOfSecond`.
+ */
+const toUtc = remember(100, (time: string): string | null => {
+  const offsetAt = "YYYY-MM-DDTHH:MM:SS".length;
+  const written = time.slice(0, offsetAt);
+  const local = Date.parse(`${written}Z`);
+  // Date.parse turns 30 February into 2 March and 24:00 into the next day.
+  if (Number.isNaN(local) || !instantFromEpochMs(local).startsWith(written))
+    return null;
+  const [hours, minutes] = [time.slice(offsetAt, -3), time.slice(-2)];
+  const offsetMinutes = toMinutes(hours, minutes);
+  if (offsetMinutes === undefined) return null;
+  const utc = local - offsetMinutes * 60_000;
+  return utc < EARLIEST_MS || utc > LATEST_MS
+    ? null
+    : instantFromEpochMs(utc).slice(0, offsetAt);
+});
 
 /** The years 0001 to 9999, which both PostgreSQL and our form can write. */
 const EARLIEST_MS = Date.parse("0001-01-01T00:00:00Z");
@@ -210,7 +219,7 @@ function isZeroDate(input: unknown): boolean {
   return typeof input === "string" && input.startsWith("0001-01-01");
 }
 
-function toMinutes(hours: string, minutes = "00"): number | undefined {
+function toMinutes(hours: string, minutes: string): number | undefined {
   const total = Math.abs(Number(hours)) * 60 + Number(minutes);
   // The widest offset that any clock on earth has used is below 16 hours; PostgreSQL's limit is the same.
   if (Number(minutes) > 59 || total >= 16 * 60) return undefined;

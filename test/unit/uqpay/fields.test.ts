@@ -262,6 +262,26 @@ describe("a time", () => {
     });
   });
 
+  test("is read by its own decimals and offset, also where others of its second were read before", () => {
+    const times = [
+      "2026-04-12T15:27:39.1+08:00",
+      "2026-04-12T15:27:39.2+08:00",
+      "2026-04-12T15:27:39.1-08:00",
+      "2026-04-12T15:27:39.1Z",
+      "2026-02-30T15:27:39.1Z",
+      "2026-02-30T15:27:39.2Z",
+    ];
+
+    expect(times.map(readInstant)).toEqual([
+      { value: "2026-04-12T07:27:39.100000Z" },
+      { value: "2026-04-12T07:27:39.200000Z" },
+      { value: "2026-04-12T23:27:39.100000Z" },
+      { value: "2026-04-12T15:27:39.100000Z" },
+      aFault,
+      aFault,
+    ]);
+  });
+
   test.each([1_776_000_000, 1_776_000_000_000, true, [], {}])(
     "%j is none, it has no offset",
     (input) => {
