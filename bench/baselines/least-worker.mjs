@@ -121,8 +121,7 @@ function assign(columns, source) {
 function writer(columns, build) {
   const names = Object.keys(columns);
   const text = build(`
-    select ${names.map((name) => `${name}::${columns[name]}`).join()}
-    from unnest(${names.map((_, at) => `$${at + 1}::text[]`).join()}) as row (${names.join()})`);
+    select ${names.map((name, at) => `unnest($${at + 1}::text[])::${columns[name]} as ${name}`).join()}`);
   // One for each text, as `pg` asks.
   const name = `least-${String(names.length)}-${names[0]}`;
   /** @param {import("pg").PoolClient} client @param {readonly Fields[]} rows */
@@ -143,7 +142,8 @@ function toText(value) {
 
 const MARK = `
   update webhook_events
-  set state = 'processed', processed_at = clock_timestamp(), attempts = attempts + 1, last_error = null
+  set state = 'processed', processed_at = clock_timestamp(), attempts = attempts + 1, last_error = null,
+      event_id = event_id, card_id = card_id, received_at = received_at
   where event_id = any($1::text[]) and state || '' = 'received'
   returning event_id, body, signed_at::text as signed_at, received_at::text as received_at`;
 
@@ -158,7 +158,17 @@ function findClocks(table, key) {
     return new Map(
       rows.map((row) => [
         row.key,
-        { fields: {}, clocks: row.field_clocks, isKnown: true, isUsed: true },
+        {
+          fields: {},
+          clocks: row.field_clocks.map(
+            (/** @type {{ fields: string }} */ clock) => ({
+              ...clock,
+              fields: clock.fields.split(" "),
+            }),
+          ),
+          isKnown: true,
+          isUsed: true,
+        },
       ]),
     );
   };
@@ -192,7 +202,10 @@ async function apply(ids) {
   const isUse = (/** @type {Row} */ { isKnown, isUsed }) => isKnown && isUsed;
   const fieldsOf = (/** @type {Row} */ { fields, clocks }) => ({
     ...fields,
-    field_clocks: clocks,
+    field_clocks: clocks.map((clock) => ({
+      ...clock,
+      fields: clock.fields.join(" "),
+    })),
   });
   await Promise.all([
     updateUse(client, changed.filter(isUse).map(fieldsOf)),

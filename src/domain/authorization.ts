@@ -76,10 +76,10 @@ function authorizationFrom(event: AuthorizationReported): Authorization {
   const clock = { ...clockOf(event, event.happenedAt), finality };
   return {
     transactionId: event.transactionId,
-    registers: {
-      ...registersOf<AuthorizationRegisterFields>(event.fields, clock),
-      lastEvent: { value: true, clock },
-    },
+    registers: registersOf<AuthorizationRegisterFields & { lastEvent: true }>(
+      { ...event.fields, lastEvent: true },
+      clock,
+    ),
     receivedAt: event.receivedAt,
   };
 }

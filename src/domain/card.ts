@@ -126,13 +126,16 @@ export function clockOfEvent(event: CardEvent): Clock {
 function cardFrom(event: CardEvent): Card {
   const clock = clockOfEvent(event);
   const status = statusIn(event);
+  const registers = registersOf<CardFields & { lastEvent: true }>(
+    { ...event.facts, lastEvent: true },
+    clock,
+  );
   return {
     cardId: event.cardId,
-    registers: {
-      ...registersOf<CardFields>(event.facts, clock),
-      ...(status && statusRegisters(event, status, clock)),
-      lastEvent: { value: true, clock },
-    },
+    registers:
+      status === undefined
+        ? registers
+        : { ...registers, ...statusRegisters(event, status, clock) },
     firstSeenAt: event.signedAt,
     cancelRequestedAt: status === "PRE_CANCEL" ? clock.at : undefined,
   };

@@ -1,6 +1,10 @@
+import type { Instant } from "../domain/instant.ts";
+import { writeTimestamptz } from "./timestamptz.ts";
+
 /** The numbers of the element types in PostgreSQL's catalogue, the same in every installation. */
 const TEXT = 25;
 const BYTEA = 17;
+const TIMESTAMPTZ = 1184;
 
 type Element = string | Uint8Array | undefined;
 
@@ -13,7 +17,32 @@ export function byteaArray(elements: readonly Uint8Array[]): Buffer {
   return encode(elements, BYTEA);
 }
 
+/** `timestamptz[]`; undefined is NULL. As texts those of an event took PostgreSQL 4 us more. */
+export function timestamptzArray(
+  instants: readonly (Instant | undefined)[],
+): Buffer {
+  const buffer = Buffer.allocUnsafe(HEADER_BYTES + instants.length * 12);
+  let at = writeHeader(buffer, instants, TIMESTAMPTZ);
+  for (const instant of instants) {
+    at = buffer.writeInt32BE(instant === undefined ? -1 : 8, at);
+    if (instant !== undefined) at = writeTimestamptz(instant, buffer, at);
+  }
+  return buffer.subarray(0, at);
+}
+
 const HEADER_BYTES = 20;
+
+function writeHeader(
+  buffer: Buffer,
+  elements: readonly unknown[],
+  elementType: number,
+): number {
+  buffer.writeInt32BE(1, 0); // dimensions
+  buffer.writeInt32BE(elements.includes(undefined) ? 1 : 0, 4);
+  buffer.writeInt32BE(elementType, 8);
+  buffer.writeInt32BE(elements.length, 12);
+  return buffer.writeInt32BE(1, 16); // the index of the first
+}
 
 /**
  * A parameter in PostgreSQL's binary form of a one-dimensional array (`array_recv` in its arrayfuncs.c), which pg sends
@@ -26,12 +55,7 @@ function encode(elements: readonly Element[], elementType: number): Buffer {
     HEADER_BYTES,
   );
   const buffer = Buffer.allocUnsafe(most);
-  buffer.writeInt32BE(1, 0); // dimensions
-  buffer.writeInt32BE(elements.includes(undefined) ? 1 : 0, 4);
-  buffer.writeInt32BE(elementType, 8);
-  buffer.writeInt32BE(elements.length, 12);
-  buffer.writeInt32BE(1, 16); // the index of the first
-  let at = HEADER_BYTES;
+  let at = writeHeader(buffer, elements, elementType);
   for (const element of elements) {
     const size = write(element, buffer, at + 4);
     buffer.writeInt32BE(element === undefined ? -1 : size, at);

@@ -1,5 +1,6 @@
 import type { Instant } from "../domain/instant.ts";
 import { instantFromEpochMs } from "../domain/instant.ts";
+import { remember } from "../domain/remember.ts";
 
 const TIMESTAMPTZ =
   /^(\d{4}-\d{2}-\d{2}) (\d{2}:\d{2}:\d{2})(?:\.(\d{1,6}))?([+-]\d{2})(?::?(\d{2}))?$/;
@@ -24,4 +25,39 @@ export function readTimestamptz(text: string): Instant {
 /** In UTC, as the service's own sessions have it, and with a year of four digits: taken apart without a pattern. */
 function isPlain(text: string): boolean {
   return text.charAt(10) === " " && text.endsWith("+00");
+}
+
+/** PostgreSQL counts from the year 2000. */
+const EPOCH_MS = Date.UTC(2000, 0, 1);
+/** What is written together happened in a few seconds. */
+const secondsSince2000 = remember(
+  100,
+  (second: string) => (Date.parse(`${second}Z`) - EPOCH_MS) / 1_000,
+);
+
+/**
+ * Writes an instant in PostgreSQL's binary form, eight bytes: microseconds since 2000 (`timestamptz_recv`).
+ *
+ * @returns where it ends
+ */
+export function writeTimestamptz(
+  instant: Instant,
+  buffer: Buffer,
+  at: number,
+): number {
+  const seconds = secondsSince2000(
+    instant.slice(0, "YYYY-MM-DDTHH:MM:SS".length),
+  );
+  const decimals = instant.slice("YYYY-MM-DDTHH:MM:SS.".length, -1);
+  const microseconds = seconds * 1_000_000 + Number(decimals);
+  // Exact in the 285 years before and after: without a BigInt it takes a third of the time.
+  if (Number.isSafeInteger(microseconds)) {
+    const high = Math.floor(microseconds / 2 ** 32);
+    buffer.writeInt32BE(high, at);
+    return buffer.writeUInt32BE(microseconds - high * 2 ** 32, at + 4);
+  }
+  return buffer.writeBigInt64BE(
+    BigInt(seconds) * 1_000_000n + BigInt(decimals),
+    at,
+  );
 }

@@ -4,7 +4,9 @@ import {
   arrayLiteral,
   byteaArray,
   textArray,
+  timestamptzArray,
 } from "../../src/store/array-parameter.ts";
+import type { Instant } from "../../src/domain/instant.ts";
 import type { TestDatabase } from "../support/database.ts";
 import { createTestDatabase } from "../support/database.ts";
 
@@ -48,6 +50,41 @@ describe("an array as a parameter", () => {
       { element: '{"name": "Zoë"}' },
       { element: "plain" },
     ]);
+  });
+
+  test.each<[string, (string | undefined)[]]>([
+    ["none", []],
+    ["a NULL", ["2026-04-12T10:00:00.000000Z", undefined]],
+    [
+      "the microseconds of one second",
+      ["2026-04-12T10:00:00.000001Z", "2026-04-12T10:00:00.999999Z"],
+    ],
+    [
+      "times around the one from which PostgreSQL counts",
+      [
+        "1999-12-31T23:59:59.999999Z",
+        "2000-01-01T00:00:00.000000Z",
+        "2000-01-01T01:11:34.967295Z",
+        "2000-01-01T01:11:34.967296Z",
+      ],
+    ],
+    [
+      "times so far that their microseconds are no safe integer",
+      [
+        "0001-01-01T00:00:00.000001Z",
+        "1714-08-01T00:00:00.654321Z",
+        "2285-07-01T00:00:00.654321Z",
+        "9999-12-31T23:59:59.999999Z",
+      ],
+    ],
+  ])("of times brings %s", async (_, instants) => {
+    const { rows } = await client.query<{ text: string | null }>(
+      `select to_char(element at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as text
+       from unnest($1::timestamptz[]) as element`,
+      [timestamptzArray(instants as (Instant | undefined)[])],
+    );
+
+    expect(rows.map(({ text }) => text ?? undefined)).toEqual(instants);
   });
 
   test("of bytes brings each byte", async () => {

@@ -1,12 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { sql } from "kysely";
 import type { Database } from "../../src/store/database.ts";
-import { findCards } from "../../src/store/cards.ts";
+import { applyToCard } from "../../src/domain/card.ts";
 import { findAuthorizations } from "../../src/store/authorizations.ts";
+import { findCards, saveCards } from "../../src/store/cards.ts";
+import { takeWaitingEvents } from "../../src/store/inbox.ts";
+import { inTransaction } from "../../src/store/transaction.ts";
 import type { TestDatabase } from "../support/database.ts";
 import { createTestDatabase } from "../support/database.ts";
 import type { TestStore } from "../support/store.ts";
 import { openStore } from "../support/store.ts";
+import { anAuthorizationReported } from "../support/events.ts";
 
 let database: TestDatabase;
 let store: TestStore;
@@ -69,5 +73,54 @@ describe("a statement with parameters", () => {
       expect.stringContaining("Seq Scan"),
       expect.not.stringContaining("Seq Scan"),
     ]);
+  });
+});
+
+describe("an update of a worker", () => {
+  /** The columns that the statements with this beginning set. */
+  async function columnsSetBy(beginning: string): Promise<string[]> {
+    const statements = await preparedStatements(store.db);
+    const [set = ""] = statements
+      .map((text) => text.trim())
+      .filter((text) => text.startsWith(beginning))
+      .map((text) => text.slice(beginning.length).split(/ (?:from|where) /)[0]);
+    return [...set.matchAll(/"(\w+)" = /g)].map(([, column]) => String(column));
+  }
+
+  test("names, of each index that has what it marks, a column: else PostgreSQL looks there for old versions of the row", async () => {
+    await inTransaction(store.db, (trx) => takeWaitingEvents(trx, ["a"], true));
+
+    const set = await columnsSetBy('update "webhook_events" set');
+    const { rows } = await store.pool.query<{ columns: string[] }>(`
+      select array_agg(attname::text) as columns
+      from pg_index
+      join pg_class as index on index.oid = indexrelid
+      join pg_am as method on method.oid = index.relam and method.amname = 'btree'
+      join pg_attribute on attrelid = indrelid and attnum = any (indkey)
+      where indrelid = 'webhook_events'::regclass
+        and coalesce(pg_get_expr(indpred, indrelid), '') not like '%state%'
+      group by indexrelid`);
+    expect(rows).toHaveLength(4);
+    for (const { columns } of rows)
+      expect(columns.filter((column) => set.includes(column))).not.toEqual([]);
+  });
+
+  test("of a card's use names a column of those that mcc_mode is generated from: else PostgreSQL reads that rule for each row", async () => {
+    const card = applyToCard(undefined, anAuthorizationReported({}));
+    const after = applyToCard(card, anAuthorizationReported({ eventId: "z" }));
+    await inTransaction(store.db, async (trx) => {
+      await saveCards(trx, [{ before: undefined, after: card }]);
+      await saveCards(trx, [{ before: card, after }]);
+    });
+
+    const set = await columnsSetBy('update "cards"\n    set');
+    const { rows } = await store.pool.query<{ rule: string }>(`
+      select pg_get_expr(adbin, adrelid) as rule from pg_attrdef
+      where adrelid = 'cards'::regclass and pg_get_expr(adbin, adrelid) like '%allowed_mcc%'`);
+    expect(set).not.toContain("card_scheme");
+    expect(rows).toHaveLength(1);
+    expect(set.filter((column) => rows[0]?.rule.includes(column))).not.toEqual(
+      [],
+    );
   });
 });
