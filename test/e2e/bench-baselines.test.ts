@@ -137,3 +137,22 @@ test("single-inserts.mjs tells how long its commits took, and how long who comes
   expect(await count("webhook_events")).toBe(requests + warmUps);
   expect(anyTimeP99Ms).toBeGreaterThan(p50Ms);
 });
+
+test("compare.mjs tells what recording and applying cost two builds", async () => {
+  const fileOf = (path: string) =>
+    fileURLToPath(new URL(`../../${path}`, import.meta.url));
+  const compare = startCommand(process.execPath, {
+    cwd: folder,
+    args: [
+      fileOf("bench/compare.mjs"),
+      fileOf("dist"),
+      ...["--batch", "10", "--batches", "3"],
+    ],
+    env: {},
+  });
+
+  expect(await compare.ended).toBe(0);
+  expect(compare.stdout()).toMatch(
+    /^(?:(?:applied|recorded), (?:PostgreSQL|Node\.js) +(?:[\d.]+|NaN) us +(?:[\d.]+|NaN) us .* ± .*\n){4}$/,
+  );
+});
