@@ -62,7 +62,7 @@ export function fieldClocks<Fields extends object>(
     write: (registers) => JSON.parse(writeText(registers)) as Json,
     writeText,
     read: (entries, values) =>
-      registersOf(
+      registersIn(
         names,
         readEntries(entries, readFields),
         (name, { clock }) => {
@@ -71,7 +71,7 @@ export function fieldClocks<Fields extends object>(
         },
       ),
     readClocks: (entries, unread) =>
-      registersOf(
+      registersIn(
         names,
         // The fields of an entry share one register: nothing tells them apart.
         readEntries(entries, readFields).map(({ clock, set }) => ({
@@ -169,13 +169,16 @@ function readEntries(
   }));
 }
 
-/** In the order of `names`, whatever that of the entries: V8 then has one shape for most rows, and finds a field fast. */
-function registersOf<Fields extends object, Set extends { set: number }>(
+/**
+ * Each field from the one entry that has it. In the order of `names`, whatever that of the entries: V8 then has one shape
+ * for most rows, and finds a field fast.
+ */
+function registersIn<Fields extends object, Holder extends { set: number }>(
   names: readonly (keyof Fields)[],
-  entries: readonly Set[],
+  entries: readonly Holder[],
   registerOf: <Field extends keyof Fields>(
     name: Field,
-    entry: Set,
+    entry: Holder,
   ) => Register<Fields[Field]> | undefined,
 ): Registers<Fields> {
   const registers: { [Field in keyof Fields]?: Register<Fields[Field]> } = {};

@@ -50,7 +50,7 @@ export function writeTimestamptz(
   );
   const decimals = instant.slice("YYYY-MM-DDTHH:MM:SS.".length, -1);
   const microseconds = seconds * 1_000_000 + Number(decimals);
-  // Exact in the 285 years before and after: without a BigInt it takes a third of the time.
+  // Exact in the 285 years before and after: with a BigInt it takes 1.5 times as long.
   if (Number.isSafeInteger(microseconds)) {
     const high = Math.floor(microseconds / 2 ** 32);
     buffer.writeInt32BE(high, at);

@@ -1,11 +1,11 @@
 import type { QueryResult, RawBuilder } from "kysely";
 import { sql } from "kysely";
+import type { Instant } from "../domain/instant.ts";
 import {
   arrayLiteral,
   textArray,
   timestamptzArray,
 } from "./array-parameter.ts";
-import type { Instant } from "../domain/instant.ts";
 import { compileOnce } from "./compile-once.ts";
 import type { TransactionExecutor } from "./database.ts";
 
