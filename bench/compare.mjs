@@ -12,6 +12,7 @@ import { median, sum } from "../scripts/measuring/numbers.mjs";
 import { cpuUsOfThread } from "../scripts/measuring/process-figures.mjs";
 import { startEnvironment } from "./lib/environment.mjs";
 import { makeEvent } from "./lib/events.mjs";
+import { reconcileOptions } from "./lib/reconcile-options.mjs";
 
 const OWN_BUILD = new URL("../dist", import.meta.url);
 /** As many as one commit takes in at 128 connections. */
@@ -54,6 +55,10 @@ if (before === undefined || !(batch > 0) || !(batches > 0)) {
   process.exit(1);
 }
 
+// As in `run.mjs`: a signal alone would leave PostgreSQL and Redis behind.
+for (const signal of ["SIGINT", "SIGTERM"])
+  process.once(signal, () => process.exit(1));
+
 const environment = await startEnvironment();
 try {
   const builds = [await open(before), await open(after)];
@@ -89,14 +94,10 @@ async function open(dist) {
     });
   const [inbox, worker] = [openPool(false), openPool(true)];
   const [inboxPid, workerPid] = [await pidOf(inbox), await pidOf(worker)];
-  const options = {
-    db: createDatabase(worker),
-    retry: { maxAttempts: 1, firstDelayMs: 1_000, maxDelayMs: 1_000 },
-    random: Math.random,
+  const options = reconcileOptions(createDatabase(worker), {
     checkpoint: noCheckpoint,
     turns: createTurns(),
-    signal: new AbortController().signal,
-  };
+  });
   /** @type {Samples} */
   const samples = {
     applyPostgresUs: [],

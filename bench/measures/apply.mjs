@@ -10,6 +10,7 @@ import { createTurns } from "../../dist/src/take-turns.js";
 import { median } from "../../scripts/measuring/numbers.mjs";
 import { makeEvent } from "../lib/events.mjs";
 import { readMachine, stealSince } from "../lib/machine.mjs";
+import { reconcileOptions } from "../lib/reconcile-options.mjs";
 
 /** @typedef {import("./cell.mjs").Cell} Cell */
 
@@ -121,14 +122,10 @@ async function record(pool, { codes }) {
 
 /** @param {import("../../dist/src/store/database.js").Database} db @param {string[][]} batches */
 async function timeBatches(db, batches) {
-  const options = {
-    db,
-    retry: { maxAttempts: 1, firstDelayMs: 1_000, maxDelayMs: 1_000 },
-    random: Math.random,
+  const options = reconcileOptions(db, {
     checkpoint: noCheckpoint,
     turns: createTurns(),
-    signal: new AbortController().signal,
-  };
+  });
   const times = [];
   for (const ids of batches) {
     const startedAt = performance.now();
