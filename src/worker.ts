@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createBatchLog } from "./batch-log.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { Config } from "./config.ts";
+import { epochMsOf } from "./domain/instant.ts";
 import { createLanes } from "./lanes.ts";
 import type { Logger } from "./logger.ts";
 import type { Metrics } from "./metrics.ts";
@@ -213,10 +214,7 @@ function retryLater(
 function report(outcome: Reconciliation, metrics: Metrics, log: Logger): void {
   const nowMs = Date.now();
   for (const { kind, receivedAt, isUnknownDecline } of outcome.reconciled) {
-    metrics.reconciled(
-      kind,
-      Math.max(0, nowMs - Date.parse(receivedAt)) / 1000,
-    );
+    metrics.reconciled(kind, Math.max(0, nowMs - epochMsOf(receivedAt)) / 1000);
     if (isUnknownDecline) metrics.unknownDecline();
   }
   for (const { eventId, error, retryInMs } of outcome.failed) {

@@ -74,12 +74,13 @@ export function mergeAuthorizations(
 function authorizationFrom(event: AuthorizationReported): Authorization {
   const finality = event.fields.transactionStatus === "PENDING" ? 0 : 1;
   const clock = { ...clockOf(event, event.happenedAt), finality };
+  const registers = registersOf<
+    AuthorizationRegisterFields & { lastEvent: true }
+  >(event.fields, clock);
+  registers.lastEvent = { value: true, clock };
   return {
     transactionId: event.transactionId,
-    registers: registersOf<AuthorizationRegisterFields & { lastEvent: true }>(
-      { ...event.fields, lastEvent: true },
-      clock,
-    ),
+    registers,
     receivedAt: event.receivedAt,
   };
 }

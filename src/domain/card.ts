@@ -4,7 +4,7 @@ import { clockOf } from "./clock.ts";
 import type { Instant } from "./instant.ts";
 import { earlier, later } from "./instant.ts";
 import type { Json, JsonObject } from "./json.ts";
-import type { Register, Registers } from "./registers.ts";
+import type { NewRegisters, Registers } from "./registers.ts";
 import { mergeRegisters, registersOf } from "./registers.ts";
 
 /** A limit on spending. Amounts are decimal text; the interval is open (only PER_TRANSACTION works today). */
@@ -126,40 +126,36 @@ export function clockOfEvent(event: CardEvent): Clock {
 function cardFrom(event: CardEvent): Card {
   const clock = clockOfEvent(event);
   const status = statusIn(event);
-  const registers = registersOf<CardFields & { lastEvent: true }>(
-    { ...event.facts, lastEvent: true },
-    clock,
-  );
+  const registers = registersOf<CardRegisterFields>(event.facts, clock);
+  registers.lastEvent = { value: true, clock };
+  if (status !== undefined) setStatus(registers, event, status, clock);
   return {
     cardId: event.cardId,
-    registers:
-      status === undefined
-        ? registers
-        : { ...registers, ...statusRegisters(event, status, clock) },
+    registers,
     firstSeenAt: event.signedAt,
     cancelRequestedAt: status === "PRE_CANCEL" ? clock.at : undefined,
   };
 }
 
-function statusRegisters(
+function setStatus(
+  registers: NewRegisters<CardRegisterFields>,
   event: CardEvent,
   status: string,
   clock: Clock,
-): Registers<Pick<CardRegisterFields, "cardStatus" | "observedStatus">> {
+): void {
   const finality = statusFinality(status);
   if (event.kind === "status-announced") {
-    return {
-      cardStatus: {
-        value: { status, reason: event.reason },
-        clock: { ...clock, finality, authority: 1 },
-      },
+    registers.cardStatus = {
+      value: { status, reason: event.reason },
+      clock: { ...clock, finality, authority: 1 },
     };
+    return;
   }
-  const seen: Register<CardRegisterFields["cardStatus"]> = {
+  registers.cardStatus = {
     value: { status, reason: undefined },
     clock: { ...clock, finality },
   };
-  return { cardStatus: seen, observedStatus: { value: status, clock } };
+  registers.observedStatus = { value: status, clock };
 }
 
 function statusIn(event: CardEvent): string | undefined {

@@ -20,6 +20,51 @@ const textOfSecond = remember(100, (second: number) =>
   new Date(second * 1000).toISOString().slice(0, -".000Z".length),
 );
 
+/** Milliseconds since 1970; the microseconds are cut off. */
+export function epochMsOf(instant: Instant): number {
+  return epochSecondOf(instant) * 1000 + numberAt(instant, DECIMALS_AT, 3);
+}
+
+/** The second that it is in, since 1970. */
+export function epochSecondOf(instant: Instant): number {
+  const date = numberAt(instant, 0, 4) * 10_000 + numberAt(instant, 5, 2) * 100;
+  const minutes = numberAt(instant, 11, 2) * 60 + numberAt(instant, 14, 2);
+  return (
+    beginOfDay(date + numberAt(instant, 8, 2)) +
+    minutes * 60 +
+    numberAt(instant, 17, 2)
+  );
+}
+
+/** What it has beyond the second, 0 to 999,999. */
+export function microsecondsOf(instant: Instant): number {
+  return numberAt(instant, DECIMALS_AT, 6);
+}
+
+const DECIMALS_AT = "YYYY-MM-DDTHH:MM:SS.".length;
+
+/** Digit by digit: a piece of the text would be one more object, to be hashed and thrown away. */
+function numberAt(text: string, at: number, digits: number): number {
+  let number = 0;
+  for (let index = at; index < at + digits; index++)
+    number = number * 10 + text.charCodeAt(index) - DIGIT_ZERO;
+  return number;
+}
+
+const DIGIT_ZERO = "0".charCodeAt(0);
+
+/** @param date as a number, YYYYMMDD @returns in seconds since 1970 */
+const beginOfDay = remember(100, (date: number) => {
+  const month = Math.floor(date / 100);
+  // Not `Date.UTC`, to which the year 50 is 1950.
+  const dayMs = new Date(0).setUTCFullYear(
+    Math.floor(month / 100),
+    (month % 100) - 1,
+    date % 100,
+  );
+  return dayMs / 1000;
+});
+
 export function earlier(a: Instant, b: Instant): Instant {
   return a <= b ? a : b;
 }

@@ -144,12 +144,19 @@ function entryFor(entries: Entry[], clock: Clock): Entry {
   return entry;
 }
 
+/** What stands in JSON as it is; nearly all ids do. */
+const NEEDS_NO_ESCAPE = /^[\w.:-]*$/;
+
+function quote(text: string): string {
+  return NEEDS_NO_ESCAPE.test(text) ? `"${text}"` : JSON.stringify(text);
+}
+
 /** As `FieldClock`. Instants and the names of columns need no escaping. */
 function writeEntry(
   { at, signedAt, eventId, finality, authority }: Clock,
   fields: string,
 ): string {
-  const text = `{"at":"${at}","signed_at":"${signedAt}","event_id":${JSON.stringify(eventId)},"fields":"${fields}"`;
+  const text = `{"at":"${at}","signed_at":"${signedAt}","event_id":${quote(eventId)},"fields":"${fields}"`;
   if (finality === 0 && authority === 0) return `${text}}`;
   const finalityText = finality === 0 ? "" : `,"finality":${String(finality)}`;
   const authorityText =

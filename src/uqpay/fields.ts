@@ -116,9 +116,18 @@ const DECIMAL = /^([+-]?)(\d*)(?:\.(\d*))?(?:e([+-]?\d{1,6}))?$/i;
 /** Far beyond any money, and far within `numeric` (131,072 digits before the point). */
 const MOST_DIGITS = 200;
 
+/** A decimal that is its own decimal text: what nearly all amounts are. */
+const PLAIN_DECIMAL = /^(?:0|[1-9]\d*)(?:\.\d+)?$/;
+
 /** A decimal, as text or number, to decimal text without an exponent. Trailing zeros stay: `1.10` is `1.10`. */
 export function readAmount(input: unknown): Reading<string> {
   const text = numeralOf(input) ?? input;
+  if (
+    typeof text === "string" &&
+    text.length <= MOST_DIGITS &&
+    PLAIN_DECIMAL.test(text)
+  )
+    return { value: text };
   const [, sign = "", whole = "", fraction = "", exponent = "0"] =
     typeof text === "string" ? (DECIMAL.exec(text.trim()) ?? []) : [];
   if (whole + fraction === "")
@@ -172,31 +181,44 @@ const INSTANT =
 export function readInstant(input: unknown): Reading<Instant> {
   const fault = "must be an ISO 8601 time with an offset";
   if (typeof input !== "string" || isZeroDate(input)) return { fault };
-  const match = INSTANT.exec(input.trim());
-  if (match === null) return { fault };
-  const [, date, minute, second = "00", decimals = "", ...offset] = match;
-  const [hours = "+00", minutes = "00"] = offset;
-  const utc = toUtc(
-    `${String(date)}T${String(minute)}:${second}${hours}:${minutes}`,
-  );
+  const text = plainInstant(input.trim());
+  if (text === undefined) return { fault };
+  const offsetAt = text.length - (text.endsWith("Z") ? 1 : "+HH:MM".length);
+  const utc = toUtc(text.slice(0, SECOND_ENDS_AT) + text.slice(offsetAt));
   if (utc === null) return { fault };
+  const decimals = text.slice(SECOND_ENDS_AT + ".".length, offsetAt);
   const microseconds = decimals.padEnd(6, "0").slice(0, 6);
   return { value: `${utc}.${microseconds}Z` as Instant };
 }
 
+const PLAIN_INSTANT =
+  /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/;
+const SECOND_ENDS_AT = "YYYY-MM-DDTHH:MM:SS".length;
+
+/** In the one form that nearly all have: to look whether it is takes no list of its parts. */
+function plainInstant(text: string): string | undefined {
+  if (PLAIN_INSTANT.test(text)) return text;
+  const match = INSTANT.exec(text);
+  if (match === null) return undefined;
+  const [, date, minute, second = "00", decimals = "0", ...offset] = match;
+  const [hours = "+00", minutes = "00"] = offset;
+  return `${String(date)}T${String(minute)}:${second}.${decimals}${hours}:${minutes}`;
+}
+
 /**
- * From `YYYY-MM-DDTHH:MM:SS±HH:MM` to its second in UTC, without the offset; null where there is no such time. What comes
- * together happened in a few seconds: see `textOfSecond`.
+ * From `YYYY-MM-DDTHH:MM:SS` with `±HH:MM` or `Z` behind to its second in UTC, without the offset; null where there is no
+ * such time. What comes together happened in a few seconds: see `textOfSecond`.
  */
 const toUtc = remember(100, (time: string): string | null => {
-  const offsetAt = "YYYY-MM-DDTHH:MM:SS".length;
+  const offsetAt = SECOND_ENDS_AT;
   const written = time.slice(0, offsetAt);
   const local = Date.parse(`${written}Z`);
   // Date.parse turns 30 February into 2 March and 24:00 into the next day.
   if (Number.isNaN(local) || !instantFromEpochMs(local).startsWith(written))
     return null;
-  const [hours, minutes] = [time.slice(offsetAt, -3), time.slice(-2)];
-  const offsetMinutes = toMinutes(hours, minutes);
+  const offset = time.slice(offsetAt);
+  const offsetMinutes =
+    offset === "Z" ? 0 : toMinutes(offset.slice(0, -3), offset.slice(-2));
   if (offsetMinutes === undefined) return null;
   const utc = local - offsetMinutes * 60_000;
   return utc < EARLIEST_MS || utc > LATEST_MS
@@ -237,17 +259,40 @@ export function readJsonObject(input: unknown): Reading<JsonObject> {
   return { value: value as JsonObject };
 }
 
-/** @returns undefined when the value is nested deeper than `depth` */
+/**
+ * @returns the value itself where it can be stored as it is, as nearly all can; undefined when it is nested deeper than
+ *   `depth`
+ */
 export function storableJson(
   value: unknown,
   depth = DEEPEST_JSON,
 ): Json | undefined {
+  return isStorableJson(value, depth)
+    ? (value as Json)
+    : makeStorable(value, depth);
+}
+
+function isStorableJson(value: unknown, depth: number): boolean {
+  if (typeof value === "string")
+    return isStorableText(value) && numeralOf(value) === undefined;
+  if (typeof value !== "object" || value === null) return true;
+  if (depth === 0) return false;
+  for (const key of Object.keys(value))
+    if (
+      !isStorableText(key) ||
+      !isStorableJson((value as Record<string, unknown>)[key], depth - 1)
+    )
+      return false;
+  return true;
+}
+
+function makeStorable(value: unknown, depth: number): Json | undefined {
   if (typeof value === "string") return storableText(numeralOf(value) ?? value);
   if (typeof value !== "object" || value === null) return value as Json;
   if (depth === 0) return undefined;
   const entries: [string, Json][] = [];
   for (const [key, member] of Object.entries(value)) {
-    const storable = storableJson(member, depth - 1);
+    const storable = makeStorable(member, depth - 1);
     if (storable === undefined) return undefined;
     entries.push([storableText(key), storable]);
   }

@@ -2,8 +2,11 @@ import { describe, expect, test } from "@jest/globals";
 import type { Instant } from "../../../src/domain/instant.ts";
 import {
   earlier,
+  epochMsOf,
+  epochSecondOf,
   instantFromEpochMs,
   later,
+  microsecondsOf,
 } from "../../../src/domain/instant.ts";
 
 describe("an instant", () => {
@@ -14,6 +17,34 @@ describe("an instant", () => {
     [253_402_300_799_999, "9999-12-31T23:59:59.999000Z"],
   ])("%d milliseconds after 1970 is %s", (epochMs, instant) => {
     expect(instantFromEpochMs(epochMs)).toBe(instant);
+  });
+
+  test.each([
+    ["1970-01-01T00:00:00.000000Z", 0],
+    ["2026-04-12T13:20:00.123999Z", 1_776_000_000_123],
+    ["1969-12-31T23:59:59.999000Z", -1],
+    ["2024-02-29T12:34:56.000001Z", Date.UTC(2024, 1, 29, 12, 34, 56)],
+    ["9999-12-31T23:59:59.999999Z", 253_402_300_799_999],
+  ])("%s is %d milliseconds after 1970", (instant, epochMs) => {
+    expect(epochMsOf(instant as Instant)).toBe(epochMs);
+  });
+
+  // To `Date.UTC` a year below 100 is one of the 20th century.
+  test.each(["0001-01-01", "0050-06-30", "0099-12-31", "0100-03-01"])(
+    "%s is that day",
+    (date) => {
+      const instant = `${date}T23:59:58.000000Z` as Instant;
+
+      expect(epochSecondOf(instant)).toBe(Date.parse(instant) / 1000);
+    },
+  );
+
+  test.each([
+    ["2026-04-12T13:20:00.000000Z", 0],
+    ["2026-04-12T13:20:00.000001Z", 1],
+    ["2026-04-12T13:20:00.999999Z", 999_999],
+  ])("%s is %d microseconds in its second", (instant, microseconds) => {
+    expect(microsecondsOf(instant as Instant)).toBe(microseconds);
   });
 
   test("is the same whatever was written before it", () => {

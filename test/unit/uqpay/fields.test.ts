@@ -436,6 +436,15 @@ describe("an object that is kept as it came", () => {
     expect({}).not.toHaveProperty("polluted");
   });
 
+  test("is the delivered one itself where it can be stored as it is", () => {
+    const storable = JSON.parse('{"a":["b",{"c":1}]}') as object;
+    const unstorable = JSON.parse('{"a":["b\\u0000"]}') as object;
+
+    expect(storableJson(storable)).toBe(storable);
+    expect(storableJson(unstorable)).toEqual({ a: ["b\ufffd"] });
+    expect(unstorable).toEqual({ a: ["b\u0000"] });
+  });
+
   test("is nested at most 16 deep", () => {
     expect(readJsonObject(nested(16))).toEqual({ value: nested(16) });
     expect(readJsonObject(nested(17))).toEqual({
