@@ -3,6 +3,7 @@
 import { hash } from "node:crypto";
 import { createServer } from "node:http";
 import { createBatcher } from "../../dist/src/batcher.js";
+import { instantFromEpochMs } from "../../dist/src/domain/instant.js";
 import { recordEvents } from "../../dist/src/store/inbox.js";
 import { tuneV8 } from "../../dist/src/tune-v8.js";
 import { openPool } from "../lib/pool.mjs";
@@ -41,7 +42,7 @@ const server = createServer((request, response) => {
       cardId: event.data.card_id,
       body,
       bodySha256: hash("sha256", body, "buffer"),
-      signedAt: /** @type {any} */ (new Date(Number(timestamp)).toISOString()),
+      signedAt: instantFromEpochMs(Number(timestamp)),
       state: "received",
     });
     const answer = JSON.stringify({
