@@ -27,13 +27,10 @@ export function epochMsOf(instant: Instant): number {
 
 /** The second that it is in, since 1970. */
 export function epochSecondOf(instant: Instant): number {
-  const date = numberAt(instant, 0, 4) * 10_000 + numberAt(instant, 5, 2) * 100;
-  const minutes = numberAt(instant, 11, 2) * 60 + numberAt(instant, 14, 2);
-  return (
-    beginOfDay(date + numberAt(instant, 8, 2)) +
-    minutes * 60 +
-    numberAt(instant, 17, 2)
-  );
+  const month = numberAt(instant, 0, 4) * 100 + numberAt(instant, 5, 2);
+  const minute = numberAt(instant, 11, 2) * 60 + numberAt(instant, 14, 2);
+  const day = beginOfDay(month * 100 + numberAt(instant, 8, 2));
+  return day + minute * 60 + numberAt(instant, 17, 2);
 }
 
 /** What it has beyond the second, 0 to 999,999. */

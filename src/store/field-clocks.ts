@@ -2,7 +2,7 @@ import type { Clock } from "../domain/clock.ts";
 import { compareClocks } from "../domain/clock.ts";
 import type { Instant } from "../domain/instant.ts";
 import type { Json } from "../domain/json.ts";
-import type { Register, Registers } from "../domain/registers.ts";
+import type { NewRegisters, Register, Registers } from "../domain/registers.ts";
 import { remember } from "../domain/remember.ts";
 
 /** One entry of the column `field_clocks`: a clock and the fields that it set. */
@@ -188,7 +188,7 @@ function registersIn<Fields extends object, Holder extends { set: number }>(
     entry: Holder,
   ) => Register<Fields[Field]> | undefined,
 ): Registers<Fields> {
-  const registers: { [Field in keyof Fields]?: Register<Fields[Field]> } = {};
+  const registers: NewRegisters<Fields> = {};
   for (let at = 0; at < names.length; at++) {
     const name = names[at] as keyof Fields;
     for (const entry of entries)

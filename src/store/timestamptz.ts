@@ -44,8 +44,8 @@ export function writeTimestamptz(
   at: number,
 ): number {
   const seconds = epochSecondOf(instant) - EPOCH_SECOND;
-  const decimals = microsecondsOf(instant);
-  const microseconds = seconds * 1_000_000 + decimals;
+  const withinSecond = microsecondsOf(instant);
+  const microseconds = seconds * 1_000_000 + withinSecond;
   // Exact in the 285 years before and after: with a BigInt it takes 1.5 times as long.
   if (Number.isSafeInteger(microseconds)) {
     const high = Math.floor(microseconds / 2 ** 32);
@@ -53,7 +53,7 @@ export function writeTimestamptz(
     return buffer.writeUInt32BE(microseconds - high * 2 ** 32, at + 4);
   }
   return buffer.writeBigInt64BE(
-    BigInt(seconds) * 1_000_000n + BigInt(decimals),
+    BigInt(seconds) * 1_000_000n + BigInt(withinSecond),
     at,
   );
 }

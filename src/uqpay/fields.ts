@@ -195,7 +195,12 @@ const PLAIN_INSTANT =
   /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/;
 const SECOND_ENDS_AT = "YYYY-MM-DDTHH:MM:SS".length;
 
-/** In the one form that nearly all have: to look whether it is takes no list of its parts. */
+/**
+ * Nearly all times have one form, `YYYY-MM-DDTHH:MM:SS`, decimals or none, and `Z` or `±HH:MM`. To look whether one has
+ * it leaves nothing behind; only another is taken apart, and put together in that form.
+ *
+ * @returns undefined where it is no time
+ */
 function plainInstant(text: string): string | undefined {
   if (PLAIN_INSTANT.test(text)) return text;
   const match = INSTANT.exec(text);
@@ -210,20 +215,19 @@ function plainInstant(text: string): string | undefined {
  * such time. What comes together happened in a few seconds: see `textOfSecond`.
  */
 const toUtc = remember(100, (time: string): string | null => {
-  const offsetAt = SECOND_ENDS_AT;
-  const written = time.slice(0, offsetAt);
+  const written = time.slice(0, SECOND_ENDS_AT);
   const local = Date.parse(`${written}Z`);
   // Date.parse turns 30 February into 2 March and 24:00 into the next day.
   if (Number.isNaN(local) || !instantFromEpochMs(local).startsWith(written))
     return null;
-  const offset = time.slice(offsetAt);
+  const offset = time.slice(SECOND_ENDS_AT);
   const offsetMinutes =
     offset === "Z" ? 0 : toMinutes(offset.slice(0, -3), offset.slice(-2));
   if (offsetMinutes === undefined) return null;
   const utc = local - offsetMinutes * 60_000;
   return utc < EARLIEST_MS || utc > LATEST_MS
     ? null
-    : instantFromEpochMs(utc).slice(0, offsetAt);
+    : instantFromEpochMs(utc).slice(0, SECOND_ENDS_AT);
 });
 
 /** The years 0001 to 9999, which both PostgreSQL and our form can write. */
@@ -273,8 +277,8 @@ export function storableJson(
 }
 
 function isStorableJson(value: unknown, depth: number): boolean {
-  if (typeof value === "string")
-    return isStorableText(value) && numeralOf(value) === undefined;
+  // The mark of a number that is kept as text is NUL, so that one is not taken for storable.
+  if (typeof value === "string") return isStorableText(value);
   if (typeof value !== "object" || value === null) return true;
   if (depth === 0) return false;
   for (const key of Object.keys(value))
@@ -286,6 +290,7 @@ function isStorableJson(value: unknown, depth: number): boolean {
   return true;
 }
 
+/** A copy of what cannot be stored as it is; undefined when it is nested deeper than `depth`. */
 function makeStorable(value: unknown, depth: number): Json | undefined {
   if (typeof value === "string") return storableText(numeralOf(value) ?? value);
   if (typeof value !== "object" || value === null) return value as Json;

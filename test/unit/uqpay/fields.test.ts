@@ -13,6 +13,7 @@ import {
   readWord,
   storableJson,
 } from "../../../src/uqpay/fields.ts";
+import { parseJsonText } from "../../../src/uqpay/parse-json.ts";
 
 const aFault = { fault: expect.any(String) };
 
@@ -437,12 +438,21 @@ describe("an object that is kept as it came", () => {
   });
 
   test("is the delivered one itself where it can be stored as it is", () => {
-    const storable = JSON.parse('{"a":["b",{"c":1}]}') as object;
-    const unstorable = JSON.parse('{"a":["b\\u0000"]}') as object;
+    const storable = parseJsonText('{"a":["b",{"c":1}]}');
 
     expect(storableJson(storable)).toBe(storable);
-    expect(storableJson(unstorable)).toEqual({ a: ["b\ufffd"] });
-    expect(unstorable).toEqual({ a: ["b\u0000"] });
+  });
+
+  test.each([
+    ["a text with NUL", '{"a":["b\\u0000"]}', { a: ["b\ufffd"] }],
+    ["a name with NUL", '{"a":{"b\\u0000":1}}', { a: { "b\ufffd": 1 } }],
+    ["a lone surrogate", '{"a":["\\ud800"]}', { a: ["\ufffd"] }],
+    ["a number as it was written", '{"a":[1.10]}', { a: ["1.10"] }],
+  ])("%s is put right in a copy", (_, text, stored) => {
+    const delivered = parseJsonText(text);
+
+    expect(storableJson(delivered)).toEqual(stored);
+    expect(delivered).toEqual(parseJsonText(text));
   });
 
   test("is nested at most 16 deep", () => {
