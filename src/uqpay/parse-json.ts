@@ -19,7 +19,7 @@ export function parseJson(rawBody: Buffer): ParsedJson {
 export function parseJsonText(text: string): unknown {
   const value: unknown = JSON.parse(text);
   // Only text that was JSON may be rewritten: then the pattern below can only meet whole strings and numbers.
-  return mayHoldNumber(value) && hasInexactNumber(text)
+  return mayHoldNumber(value) && mayHoldInexactNumber(value, text)
     ? JSON.parse(withExactNumbers(text))
     : value;
 }
@@ -28,13 +28,19 @@ export function parseJsonText(text: string): unknown {
 const DEEPEST_LOOK = 16;
 
 /**
- * In most events there is none, and to look for it here takes a third of reading the text again. With a list of the
- * members it took twice as long (1.5 us), and a kilobyte.
+ * In most events there is none, and to look for it here takes a fifth of reading the text again (0.5 us). A list's members
+ * by their places: to V8 of Node.js 24 the names of a list in `for…in` were a surprise each time, and it compiled this
+ * function anew some 150 times a second, for 2.7 us of each event.
  */
 function mayHoldNumber(value: unknown, depth = DEEPEST_LOOK): boolean {
   if (typeof value !== "object" || value === null)
     return typeof value === "number";
   if (depth === 0) return true;
+  if (Array.isArray(value)) {
+    for (let at = 0; at < value.length; at++)
+      if (mayHoldNumber(value[at], depth - 1)) return true;
+    return false;
+  }
   for (const name in value)
     if (mayHoldNumber((value as Record<string, unknown>)[name], depth - 1))
       return true;
@@ -58,12 +64,14 @@ function withExactNumbers(text: string): string {
 }
 
 /**
- * Where a number stands, and a few places inside strings: looking at these only takes a third of reading all strings,
- * and a false alarm costs no more than the second reading.
+ * Where a number stands inside of something, and a few places inside strings: looking at these only takes a quarter of
+ * reading all strings, and a false alarm costs no more than the second reading. With the begin of the text as another
+ * such place it took 3.7 us instead of 1.5.
  */
-const NUMBER_IN_PLACE = /(?:^|"\s*:|[[,])\s*(-?\d[\d.eE+-]*)/g;
+const NUMBER_IN_PLACE = /(?:"\s*:|[[,])\s*(-?\d[\d.eE+-]*)/g;
 
-function hasInexactNumber(text: string): boolean {
+function mayHoldInexactNumber(value: unknown, text: string): boolean {
+  if (typeof value === "number") return true;
   for (const [, numeral] of text.matchAll(NUMBER_IN_PLACE))
     if (isInexact(String(numeral))) return true;
   return false;

@@ -33,12 +33,16 @@ afterAll(async () => {
   await removeFolder(folder);
 });
 
-const MAIN = fileURLToPath(new URL("../../dist/src/main.js", import.meta.url));
+const MAIN = fileURLToPath(moduleUrl("dist/src/main.js"));
 const WATCHES_STRINGS = [
   "--allow-natives-syntax",
   "--import",
   TELLS_OF_STRINGS,
 ];
+
+function moduleUrl(path: string): string {
+  return new URL(`../../${path}`, import.meta.url).href;
+}
 
 function run(args: readonly string[]) {
   return startCommand(process.execPath, {
@@ -72,6 +76,37 @@ test("ioredis alone makes them slow: when it no longer does, nothing has to be d
   const speed = await alone.untilOutput(/strings are (\w+)/);
 
   expect(speed).toBe("slow");
+});
+
+/** Reads each of UQPAY's published payloads so often that V8 has compiled all of it long before the end. */
+const DECODE_OFTEN = `
+  import { readdirSync, readFileSync } from "node:fs";
+  const { decodeEvent } = await import(${JSON.stringify(moduleUrl("dist/src/uqpay/decode-event.js"))});
+  const folder = new URL(${JSON.stringify(moduleUrl("test/fixtures/"))});
+  const bodies = readdirSync(folder)
+    .filter((name) => name.includes("--"))
+    .map((name) => readFileSync(new URL(name, folder)));
+  const at = "2026-04-12T07:27:39.480000Z";
+  for (let times = 0; times < 50_000; times += bodies.length)
+    for (const body of bodies) decodeEvent(body, { signedAt: at, receivedAt: at });
+`;
+
+/** What V8 has compiled by a guess and thrown away since the guess was wrong: two to five. It was 416 in a circle. */
+const MOST_WRONG_GUESSES = 50;
+
+test("V8 comes to an end of compiling how an event is read", async () => {
+  const reading = run([
+    "--trace-deopt",
+    "--input-type=module",
+    "--eval",
+    DECODE_OFTEN,
+  ]);
+
+  expect(await reading.ended).toBe(0);
+
+  const wrongGuesses = reading.stdout().match(/begin\. deoptimizing/g) ?? [];
+  expect(wrongGuesses.length).toBeGreaterThan(0);
+  expect(wrongGuesses.length).toBeLessThan(MOST_WRONG_GUESSES);
 });
 
 test("the service takes events in where Node.js must not generate code from strings", async () => {
