@@ -311,7 +311,7 @@ function changedCards(
 }
 
 interface AuthorizationChanges {
-  /** Nearly all: UQPAY tells of most transactions once. */
+  /** Nearly all: more comes only after a PENDING, which UQPAY's SDKs name and no page shows. */
   readonly added: readonly Authorization[];
   readonly changed: readonly Authorization[];
 }

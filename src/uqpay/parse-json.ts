@@ -66,7 +66,7 @@ function withExactNumbers(text: string): string {
 /**
  * Where a number stands inside of something, and a few places inside strings: looking at these only takes a quarter of
  * reading all strings, and a false alarm costs no more than the second reading. With the begin of the text as another
- * such place it took 3.7 us instead of 1.5.
+ * such place it took 3.7 us instead of 1.6.
  */
 const NUMBER_IN_PLACE = /(?:"\s*:|[[,])\s*(-?\d[\d.eE+-]*)/g;
 

@@ -53,36 +53,56 @@ test("events are locked in the order of their ids, however they lie in the table
 });
 
 test("cards and transactions are locked in one order, however they are asked for", async () => {
-  const { rows: names } = await store.pool.query<{ id: string }>(
-    `select id from unnest($1::text[]) as id
-     order by hashtextextended('card ' || id, 0) desc`,
-    [["a", "b", "c", "d", "e"]],
+  const { rows } = await store.pool.query<{ name: string }>(
+    `select kind || ' ' || id as name
+     from unnest($1::text[]) as kind, unnest($2::text[]) as id
+     order by hashtextextended(kind || ' ' || id, 0)`,
+    [
+      ["card", "transaction"],
+      ["a", "b", "c"],
+    ],
   );
-  const descending = names.map(({ id }) => id);
-  const last = descending[0] ?? "";
-  const holder = await store.pool.connect();
-  const { rows: holders } = await holder.query<{ pid: number }>(
-    `select pg_backend_pid() as pid
-     from pg_advisory_lock(hashtextextended('card ' || $1, 0))`,
-    [last],
-  );
+  const names = rows.map(({ name }) => name);
 
-  const locking = inTransaction(store.db, (trx) =>
-    lockProjection(trx, descending, []),
-  );
-  await untilOneWaits();
-  const { rows: held } = await store.pool.query<{ count: number }>(
-    `select count(*)::int as count from pg_locks
-     where locktype = 'advisory' and granted and pid <> $1
-       and database = (select oid from pg_database where datname = current_database())`,
-    [holders[0]?.pid],
-  );
-  await holder.query("select pg_advisory_unlock_all()");
-  holder.release();
-  await locking;
+  const lockedBefore = [];
+  for (const name of names)
+    lockedBefore.push(await countLockedBefore(name, names.toReversed()));
 
-  expect(held).toEqual([{ count: 4 }]);
+  expect(lockedBefore).toEqual([0, 1, 2, 3, 4, 5]);
 });
+
+/** How many of these a writer holds when it comes to the one that somebody else has. */
+async function countLockedBefore(
+  held: string,
+  names: readonly string[],
+): Promise<number | undefined> {
+  const idsOf = (kind: string) =>
+    names
+      .filter((name) => name.startsWith(`${kind} `))
+      .map((name) => name.slice(kind.length + 1));
+  const holder = await store.pool.connect();
+  try {
+    await holder.query("begin");
+    await holder.query(
+      "select pg_advisory_xact_lock(hashtextextended($1, 0))",
+      [held],
+    );
+    const locking = inTransaction(store.db, (trx) =>
+      lockProjection(trx, idsOf("card"), idsOf("transaction")),
+    );
+    await untilOneWaits();
+    const { rows } = await holder.query<{ count: number }>(
+      `select count(*)::int as count from pg_locks
+       where locktype = 'advisory' and granted and pid <> pg_backend_pid()
+         and database = (select oid from pg_database where datname = current_database())`,
+    );
+    await holder.query("rollback");
+    await locking;
+    return rows[0]?.count;
+  } finally {
+    holder.release();
+  }
+}
 
 async function untilOneWaits(): Promise<void> {
   await waitFor(
