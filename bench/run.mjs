@@ -90,13 +90,17 @@ function selectRows(options, queues) {
   const names =
     options.only.length > 0 || !options.short ? options.only : SHORT;
   const unknown = options.only.filter(
-    (name) => !all.some((row) => row.name === name),
+    (name) => !all.some((row) => row.name === name || row.group === name),
   );
   if (unknown.length > 0)
     throw new UsageError(
-      `no measure ${unknown.join(", ")}; there are ${[...new Set(all.map((row) => row.name))].join(", ")}`,
+      `no measure ${unknown.join(", ")}; there are ${[...new Set(all.flatMap(({ name, group }) => [group ?? name, name]))].join(", ")}`,
     );
-  return all.filter((row) => names.length === 0 || names.includes(row.name));
+  return all.filter(({ name, group }) =>
+    names.length === 0
+      ? group === undefined
+      : names.includes(name) || names.includes(group ?? name),
+  );
 }
 
 /** Beside the results, so that those can be piped. @param {string} line */

@@ -6,6 +6,7 @@ import { findProgram } from "../../scripts/measuring/redis-server.mjs";
 /**
  * @typedef {object} Load
  * @property {number} seconds
+ * @property {number} [cpuSeconds] what the sender itself took of a processor
  * @property {number} requests that were answered
  * @property {number} refused of them, with anything but 200
  * @property {number} failed without an answer

@@ -5,7 +5,8 @@ export const USAGE = `npm run bench -- [options]
 
   --short              one round of the main measures, under 90 s
   --only <name,…>      these measures only, by the names of the first column; "memory" also looks for growth, and
-                       "limits" compares with the least that can answer durably, and apply
+                       "limits" compares with the least that can answer durably, and apply ("limits-worker" and so
+                       on a part of it)
   --runs 5             rounds; every variant runs once in each, and medians are compared
   --seconds 10         of load in each run
   --connections 32,128 of the closed loop

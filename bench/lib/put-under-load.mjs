@@ -24,9 +24,11 @@ import { postgresCpuSeconds, readMachine, stealSince } from "./machine.mjs";
 
 /**
  * @typedef {import("./load.mjs").Load & {
- *   rate: number, cpuUs: number, postgresCpuUs: number, peakMiB: number, steal: number, discarded: number, tries: number
+ *   rate: number, cpuUs: number, postgresCpuUs: number, senderCpuUs: number, peakMiB: number, steal: number,
+ *   discarded: number, tries: number
  * }} Measured
- *   discarded: answers of tries whose requests ran out; tries: these and the one that counts; cpuUs: the servers' processor time for each answer, in microseconds
+ *   discarded: answers of tries whose requests ran out; tries: these and the one that counts; cpuUs: the servers'
+ *   processor time for each answer, in microseconds; senderCpuUs: the sender's, which tells how fast the machine was
  */
 
 /** What a closed loop may answer a second, until this system has shown its rate; too many requests cost only time. */
@@ -74,6 +76,7 @@ async function loadOnce(system, options) {
     rate: load.requests / load.seconds,
     cpuUs: ((after.cpu - before.cpu) / load.requests) * 1e6,
     postgresCpuUs: ((after.postgres - before.postgres) / load.requests) * 1e6,
+    senderCpuUs: ((load.cpuSeconds ?? NaN) / load.requests) * 1e6,
     peakMiB: sum(
       withChildren(system.servers()[0]?.pid ?? 0).map(peakResidentMiB),
     ),

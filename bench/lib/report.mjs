@@ -100,6 +100,7 @@ const COLUMNS = [
   ["lag p99 ms", "lagP99Ms"],
   ["CPU us", "cpuUs"],
   ["postgres us", "postgresCpuUs"],
+  ["sender us", "senderCpuUs"],
   ["MiB", "peakMiB"],
   ["steal", "steal"],
 ];

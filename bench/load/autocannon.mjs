@@ -7,6 +7,7 @@ import { readRequests } from "./requests-file.mjs";
 const { port, file, connections, seconds } = JSON.parse(process.argv[2] ?? "");
 const requests = readRequests(file);
 let exhausted = 0;
+const cpuBefore = process.cpuUsage();
 
 const instance = autocannon({
   url: `http://127.0.0.1:${String(port)}`,
@@ -15,9 +16,11 @@ const instance = autocannon({
   requests: [{ setupRequest: nextRequest }],
 });
 const result = await instance;
+const { user, system } = process.cpuUsage(cpuBefore);
 process.stdout.write(
   `RESULT ${JSON.stringify({
     seconds: (result.finish - result.start) / 1000,
+    cpuSeconds: (user + system) / 1e6,
     requests: result["2xx"] + result.non2xx,
     refused: result.non2xx,
     failed: result.errors,

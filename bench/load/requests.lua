@@ -28,8 +28,8 @@ end
 function done(summary, latency)
   local errors = summary.errors
   io.write(string.format(
-    'RESULT {"seconds":%.6f,"requests":%d,"refused":%d,"failed":%d,"exhausted":%d,"p50Ms":%.3f,"p90Ms":%.3f,"p99Ms":%.3f,"maxMs":%.3f}\n',
-    summary.duration / 1e6, summary.requests, errors.status,
+    'RESULT {"seconds":%.6f,"cpuSeconds":%.6f,"requests":%d,"refused":%d,"failed":%d,"exhausted":%d,"p50Ms":%.3f,"p90Ms":%.3f,"p99Ms":%.3f,"maxMs":%.3f}\n',
+    summary.duration / 1e6, os.clock(), summary.requests, errors.status,
     errors.connect + errors.read + errors.write + errors.timeout,
     threads[1]:get("exhausted"),
     latency:percentile(50) / 1e3, latency:percentile(90) / 1e3, latency:percentile(99) / 1e3, latency.max / 1e3))

@@ -36,6 +36,7 @@ const requests = readRequests(file);
 
 for (let index = 0; index < connections; index++) idle.push(await open());
 const startedAt = performance.now();
+const cpuBefore = process.cpuUsage();
 await send();
 const lastSentAt = performance.now();
 while (
@@ -44,11 +45,13 @@ while (
 )
   await sleep(5);
 const endedAt = performance.now();
+const { user, system } = process.cpuUsage(cpuBefore);
 failed += sent - latencies.length - failed;
 isOver = true;
 process.stdout.write(
   `RESULT ${JSON.stringify({
     seconds: (endedAt - startedAt) / 1000,
+    cpuSeconds: (user + system) / 1e6,
     requests: latencies.length,
     refused,
     failed,

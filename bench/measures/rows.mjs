@@ -18,6 +18,7 @@ import { halfTogether, sustained, together } from "./together.mjs";
 /**
  * @typedef {object} Row
  * @property {string} name for `--only`
+ * @property {string} [group] of rows that run only when they are asked for: `--only` takes it for all of them
  * @property {string} what
  * @property {string} under which conditions
  * @property {Goal} goal undefined: reported only
@@ -38,14 +39,7 @@ export function listRows(options, queues) {
   const [main = "postgres"] = queues;
   return [
     ...options.connections.flatMap((count) => ingestRows(count, main, queues)),
-    ...(options.only.includes("limits")
-      ? [
-          ...options.connections.flatMap((count) => limitRows(count, main)),
-          ...openLoopLimitRows(main),
-          ...floodLimitRows(main),
-          ...workerLimitRows(main, queues),
-        ]
-      : []),
+    ...limitRows(options.connections, main, queues),
     ...latencyRows(main),
     ...options.rates.map((rate) => rateRow(rate, main)),
     ...writeRows(main),
@@ -90,9 +84,19 @@ function ingestRows(connections, main, queues) {
 /**
  * What leaves most of the work out, beside what the product is compared with.
  *
- * @param {number} connections @param {QueueKind} main @returns {Row[]}
+ * @param {readonly number[]} connections @param {QueueKind} main @param {readonly QueueKind[]} queues @returns {Row[]}
  */
-function limitRows(connections, main) {
+function limitRows(connections, main, queues) {
+  return [
+    ...connections.flatMap((count) => ingestLimitRows(count, main)),
+    ...openLoopLimitRows(main),
+    ...floodLimitRows(main),
+    ...workerLimitRows(main, queues),
+  ].map((row) => ({ ...row, group: "limits" }));
+}
+
+/** @param {number} connections @param {QueueKind} main @returns {Row[]} */
+function ingestLimitRows(connections, main) {
   const under = `${String(connections)} connections`;
   /** @type {readonly (readonly [Program, string, readonly Program[]])[]} */
   const leftOut = [
@@ -104,7 +108,7 @@ function limitRows(connections, main) {
     return others.map((other) => {
       const base = closedLoop(other, main, connections);
       return {
-        name: "limits",
+        name: "limits-answers",
         what: `${what} / ${other}`,
         under,
         goal: undefined,
@@ -122,7 +126,7 @@ function openLoopLimitRows(main) {
   return /** @type {const} */ (["bare", "shell"]).map((program) => {
     const half = halfRate(full, main, program);
     return {
-      name: "limits",
+      name: "limits-open-loop",
       what: `p99 of ${program} in open loop / commit floor`,
       under: "half of the product's closed-loop rate",
       goal: undefined,
@@ -138,7 +142,7 @@ function floodLimitRows(main) {
   return /** @type {const} */ (["bare", "shell"]).map((program) => {
     const genuine = genuineUnderFlood(flood, main, program);
     return {
-      name: "limits",
+      name: "limits-flood",
       what: `genuine p99 of ${program} under a forged flood / alone`,
       under: "half of what the product refuses",
       goal: undefined,
@@ -166,7 +170,7 @@ function workerLimitRows(main, queues) {
     ),
   ];
   return others.map(([what, other]) => ({
-    name: "limits",
+    name: "limits-worker",
     what: `the least that applies / ${what}`,
     under: "one process",
     goal: undefined,
