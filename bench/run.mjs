@@ -90,17 +90,22 @@ function selectRows(options, queues) {
   const names =
     options.only.length > 0 || !options.short ? options.only : SHORT;
   const unknown = options.only.filter(
-    (name) => !all.some((row) => row.name === name || row.group === name),
+    (name) => !all.some((row) => namesOf(row).includes(name)),
   );
   if (unknown.length > 0)
     throw new UsageError(
-      `no measure ${unknown.join(", ")}; there are ${[...new Set(all.flatMap(({ name, group }) => [group ?? name, name]))].join(", ")}`,
+      `no measure ${unknown.join(", ")}; there are ${[...new Set(all.flatMap(namesOf))].join(", ")}`,
     );
-  return all.filter(({ name, group }) =>
+  return all.filter((row) =>
     names.length === 0
-      ? group === undefined
-      : names.includes(name) || names.includes(group ?? name),
+      ? row.group === undefined
+      : namesOf(row).some((name) => names.includes(name)),
   );
+}
+
+/** What `--only` may call it. @param {import("./measures/rows.mjs").Row} row */
+function namesOf({ name, group }) {
+  return group === undefined ? [name] : [group, name];
 }
 
 /** Beside the results, so that those can be piped. @param {string} line */

@@ -25,6 +25,7 @@ function request()
   return last
 end
 
+-- os.clock is the processor time of all of wrk.
 function done(summary, latency)
   local errors = summary.errors
   io.write(string.format(
