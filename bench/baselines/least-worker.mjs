@@ -160,18 +160,24 @@ function findClocks(table, key) {
         row.key,
         {
           fields: {},
-          clocks: row.field_clocks.map(
-            (/** @type {{ fields: string }} */ clock) => ({
-              ...clock,
-              fields: clock.fields.split(" "),
-            }),
-          ),
+          clocks: row.field_clocks.map(readClock),
           isKnown: true,
           isUsed: true,
         },
       ]),
     );
   };
+}
+
+/** One text, as the product's. @param {import("./least-rows.mjs").Clock} clock */
+function writeClock({ signed_at, event_id, fields }) {
+  return `${signed_at}|${fields.join()}|${event_id}`;
+}
+
+/** @param {string} text @returns {import("./least-rows.mjs").Clock} */
+function readClock(text) {
+  const [signed_at = "", fields = "", ...id] = text.split("|");
+  return { signed_at, event_id: id.join("|"), fields: fields.split(",") };
 }
 
 const findCardClocks = findClocks("cards", "card_id");
@@ -202,10 +208,7 @@ async function apply(ids) {
   const isUse = (/** @type {Row} */ { isKnown, isUsed }) => isKnown && isUsed;
   const fieldsOf = (/** @type {Row} */ { fields, clocks }) => ({
     ...fields,
-    field_clocks: clocks.map((clock) => ({
-      ...clock,
-      fields: clock.fields.join(" "),
-    })),
+    field_clocks: clocks.map(writeClock),
   });
   await Promise.all([
     updateUse(client, changed.filter(isUse).map(fieldsOf)),

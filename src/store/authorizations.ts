@@ -63,29 +63,32 @@ type Fields = AuthorizationRegisterFields & { lastEvent: true };
 
 const { valueOf } = registerColumns<Fields>();
 
-const clocks = fieldClocks<Fields>({
-  cardId: true,
-  cardholderId: true,
-  transactionType: true,
-  transactionStatus: true,
-  description: true,
-  transactionAmount: true,
-  transactionCurrency: true,
-  billingAmount: true,
-  billingCurrency: true,
-  transactionFee: true,
-  transactionFeeCurrency: true,
-  authorizationCode: true,
-  originalTransactionId: true,
-  walletType: true,
-  mcc: true,
-  merchantName: true,
-  merchantCity: true,
-  merchantCountry: true,
-  transactionTime: true,
-  postedTime: true,
-  lastEvent: true,
-});
+export const AUTHORIZATION_CLOCKS = fieldClocks<Fields>(
+  {
+    cardId: true,
+    cardholderId: true,
+    transactionType: true,
+    transactionStatus: true,
+    description: true,
+    transactionAmount: true,
+    transactionCurrency: true,
+    billingAmount: true,
+    billingCurrency: true,
+    transactionFee: true,
+    transactionFeeCurrency: true,
+    authorizationCode: true,
+    originalTransactionId: true,
+    walletType: true,
+    mcc: true,
+    merchantName: true,
+    merchantCity: true,
+    merchantCountry: true,
+    transactionTime: true,
+    postedTime: true,
+    lastEvent: true,
+  },
+  { abbreviated: true },
+);
 
 /** The row of an authorization: its registers' values, and the judgement of its outcome. */
 const AUTHORIZATION_COLUMNS: Columns<Judged, AuthorizationsTable> = {
@@ -125,8 +128,8 @@ const AUTHORIZATION_COLUMNS: Columns<Judged, AuthorizationsTable> = {
   received_at: { type: "timestamptz", read: (one) => one.receivedAt },
   field_clocks: {
     type: "jsonb",
-    read: ({ registers }) => clocks.write(registers),
-    writeText: ({ registers }) => clocks.writeText(registers),
+    read: ({ registers }) => AUTHORIZATION_CLOCKS.write(registers),
+    writeText: ({ registers }) => AUTHORIZATION_CLOCKS.writeText(registers),
   },
 };
 
@@ -189,7 +192,7 @@ function toAuthorization(row: Stated): Authorization {
   return {
     transactionId: row.transaction_id,
     receivedAt: row.received_at,
-    registers: clocks.read(row.field_clocks, {
+    registers: AUTHORIZATION_CLOCKS.read(row.field_clocks, {
       cardId: row.card_id,
       cardholderId: row.cardholder_id,
       transactionType: row.transaction_type,

@@ -1,5 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 import { sql } from "kysely";
+import type { Json } from "../domain/json.ts";
+import { AUTHORIZATION_CLOCKS } from "./authorizations.ts";
+import { CARD_CLOCKS } from "./card-columns.ts";
 import type {
   AuthorizationsTable,
   CardsTable,
@@ -22,6 +25,7 @@ export interface ProjectionRows {
   readonly authorizations: ReadonlyMap<string, AuthorizationsTable>;
 }
 
+/** As this build writes them, also those that an earlier one wrote. */
 export async function readProjection(
   db: Database | Transaction,
   cardIds: readonly string[],
@@ -38,11 +42,23 @@ export async function readProjection(
     .where("transaction_id", "=", sql<string>`any(${transactionIds}::text[])`)
     .execute();
   return {
-    cards: new Map(cards.map((row) => [row.card_id, row])),
+    cards: new Map(
+      cards.map((row) => [row.card_id, withClocks(row, CARD_CLOCKS)]),
+    ),
     authorizations: new Map(
-      authorizations.map((row) => [row.transaction_id, row]),
+      authorizations.map((row) => [
+        row.transaction_id,
+        withClocks(row, AUTHORIZATION_CLOCKS),
+      ]),
     ),
   };
+}
+
+function withClocks<Row extends { readonly field_clocks: Json }>(
+  row: Row,
+  { rewrite }: { readonly rewrite: (entries: Json) => Json },
+): Row {
+  return { ...row, field_clocks: rewrite(row.field_clocks) };
 }
 
 /** When a row was written is no part of what it says; `mcc_mode` is made by the database. */

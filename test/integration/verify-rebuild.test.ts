@@ -156,6 +156,7 @@ describe("verifying", () => {
     ["cards", "last_event_id", "'another'"],
     ["cards", "last_event_at", "now()"],
     ["cards", "blocked_mcc", "'{5998}'"],
+    ["cards", "field_clocks", "'[]'"],
     ["authorizations", "description", "'Forbid MCC'"],
     ["authorizations", "transaction_amount", "10.01"],
     ["authorizations", "merchant_name", "null"],
@@ -344,6 +345,51 @@ describe("verifying", () => {
     },
     LONG_MS,
   );
+});
+
+describe("rows that an earlier build wrote, an object for each clock", () => {
+  const asEarlier = (fields: string) => `
+    (select jsonb_agg(jsonb_build_object(
+       'at', split_part(clock, ' ', 1), 'signed_at', split_part(clock, ' ', 2),
+       'finality', split_part(clock, ' ', 3)::int, 'authority', split_part(clock, ' ', 4)::int,
+       'fields', ${fields}, 'event_id', split_part(clock, ' ', 6)))
+     from jsonb_array_elements_text(field_clocks) as clock)`;
+  const EVERY_FIELD =
+    "'card_id transaction_status description transaction_amount mcc merchant_name last_event'";
+
+  test("are right as they are, and are written anew with the next event", async () => {
+    const { cardId, transactionId } = await aFullCard();
+    const written = await cardRow(cardId);
+    await service.rows(
+      `update cards set field_clocks = ${asEarlier("replace(split_part(clock, ' ', 5), ',', ' ')")}`,
+    );
+    await service.rows(
+      `update authorizations set field_clocks = ${asEarlier(EVERY_FIELD)}`,
+    );
+    const earlier = await cardRow(cardId);
+
+    expect(await verify()).toEqual([]);
+    await tell(
+      anAuthorization({ card_id: cardId, card_available_balance: "7.00" }),
+    );
+
+    expect(earlier).toMatchObject({
+      field_clocks: expect.arrayContaining([
+        expect.objectContaining({ fields: "card_status", finality: 2 }),
+      ]),
+    });
+    expect(await cardRow(cardId)).toMatchObject({
+      card_status: "CANCELLED",
+      available_balance: "7.00",
+      field_clocks: expect.arrayContaining([
+        (written?.["field_clocks"] as string[]).at(-1),
+      ]),
+    });
+    expect(await authorizationRow(transactionId)).toMatchObject({
+      field_clocks: [expect.objectContaining({ fields: expect.anything() })],
+    });
+    expect(await verify()).toEqual([]);
+  });
 });
 
 describe("a row that no event explains", () => {

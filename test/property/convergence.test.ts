@@ -281,9 +281,10 @@ describe("the clocks of a row", () => {
     });
     fc.assert(
       fc.property(registersOfFewClocks, (registers) => {
-        const entries = write(registers) as { fields: string }[];
+        const entries = write(registers) as string[];
 
-        const fieldsOf = ({ fields }: { fields: string }) => fields.split(" ");
+        const fieldsOf = (entry: string) =>
+          entry.split(" ")[4]?.split(",") ?? [];
         const clocks = entries.map(
           (entry) => registers[String(fieldsOf(entry)[0])]?.clock as Clock,
         );

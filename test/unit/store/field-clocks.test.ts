@@ -39,20 +39,8 @@ describe("the clocks of a row", () => {
     });
 
     expect(column).toEqual([
-      {
-        at: at("10:00:00"),
-        signed_at: at("10:00:01"),
-        event_id: "event-1",
-        fields: "card_limit card_number",
-      },
-      {
-        at: at("10:00:00"),
-        signed_at: at("10:00:01"),
-        event_id: "event-1",
-        finality: 2,
-        authority: 1,
-        fields: "status",
-      },
+      `${at("10:00:00")} ${at("10:00:01")} 0 0 card_limit,card_number event-1`,
+      `${at("10:00:00")} ${at("10:00:01")} 2 1 status event-1`,
     ]);
   });
 
@@ -87,12 +75,7 @@ describe("the clocks of a row", () => {
 
   test("of a value that is null, or of a field that is gone, are not read", () => {
     const column = [
-      {
-        at: ten.at,
-        signed_at: ten.signedAt,
-        event_id: "event-1",
-        fields: "card_number card_limit gone",
-      },
+      `${ten.at} ${ten.signedAt} 0 0 card_number,card_limit,gone event-1`,
     ];
 
     const read = clocks.read(column, {
@@ -108,20 +91,45 @@ describe("the clocks of a row", () => {
     });
   });
 
-  test("come back from the list of fields that an earlier build wrote", () => {
-    const column = [
-      {
-        at: ten.at,
-        signed_at: ten.signedAt,
-        event_id: "event-1",
-        fields: ["card_number", "status"],
-      },
-    ];
+  test.each([
+    ["a list", ["card_number", "status"]],
+    ["a text", "card_number status"],
+  ])(
+    "come back from the objects that earlier builds wrote, their fields in %s",
+    (_, fields) => {
+      const { at, signedAt: signed_at, eventId: event_id } = ten;
+      const column = [
+        { at, signed_at, event_id, fields },
+        {
+          at,
+          signed_at,
+          event_id,
+          fields: "card_limit",
+          finality: 2,
+          authority: 1,
+        },
+      ];
 
-    expect(clocks.readClocks(column, "unread" as never)).toEqual({
-      cardNumber: { value: "unread", clock: ten },
-      status: { value: "unread", clock: ten },
+      expect(clocks.readClocks(column, "unread" as never)).toEqual({
+        cardNumber: { value: "unread", clock: ten },
+        status: { value: "unread", clock: ten },
+        cardLimit: { value: "unread", clock: announced },
+      });
+      expect(clocks.rewrite(column)).toEqual([
+        `${at} ${signed_at} 0 0 card_number,status event-1`,
+        `${at} ${signed_at} 2 1 card_limit event-1`,
+      ]);
+    },
+  );
+
+  test("stay as they are when this build has written them", () => {
+    const column = clocks.write({
+      status: { value: "CANCELLED", clock: announced },
+      cardNumber: { value: "4", clock: ten },
     });
+
+    expect(clocks.rewrite(column)).toEqual(column);
+    expect(clocks.rewrite([])).toEqual([]);
   });
 
   test("come back in one order, whatever that of the events", () => {
@@ -158,8 +166,12 @@ describe("the clocks of a row", () => {
     expect(clocks.write(registers)).toEqual([]);
   });
 
-  test("an event_id with the signs of JSON comes back", () => {
-    const clock = { ...ten, eventId: 'a "quoted"\\ id\n' };
+  test.each([
+    ["the signs of JSON", 'a "quoted"\\ id\n'],
+    ["what an entry consists of", ` ${ten.at} 0 0 status,card_limit * `],
+    ["more than a hundred signs", "x".repeat(255)],
+  ])("an event_id with %s comes back", (_, eventId) => {
+    const clock = { ...ten, eventId };
     const registers = { cardNumber: { value: "4", clock } };
 
     expect(
@@ -177,8 +189,8 @@ describe("the clocks of a row", () => {
     );
 
     for (const set of [...sets, ...sets]) {
-      expect(write(registersOf(set))).toMatchObject([
-        { fields: set.toSorted().join(" ") },
+      expect(write(registersOf(set))).toEqual([
+        expect.stringContaining(` ${set.toSorted().join()} `),
       ]);
     }
   });
@@ -197,6 +209,71 @@ describe("the clocks of a row", () => {
       fieldClocks<Record<string, string>>(fields(30)).write(
         registersOf(names.slice(0, 30)),
       ),
-    ).toMatchObject([{ fields: names.slice(0, 30).toSorted().join(" ") }]);
+    ).toEqual([
+      expect.stringContaining(` ${names.slice(0, 30).toSorted().join()} `),
+    ]);
+  });
+});
+
+describe("the clocks of a table whose rows come from one event as a rule", () => {
+  const abbreviated = fieldClocks<Fields>(
+    { status: true, cardNumber: true, cardLimit: true },
+    { abbreviated: true },
+  );
+  const values = { status: "ACTIVE", cardNumber: "4", cardLimit: null };
+
+  test("name no field where all share one, and come back to what has a value", () => {
+    const registers = {
+      status: { value: "ACTIVE", clock: announced },
+      cardNumber: { value: "4", clock: announced },
+    };
+
+    const column = abbreviated.write(registers);
+
+    expect(column).toEqual([
+      `${announced.at} ${announced.signedAt} 2 1 * event-1`,
+    ]);
+    expect(abbreviated.read(column, values)).toEqual(registers);
+  });
+
+  test("name their fields where there are two", () => {
+    const registers = {
+      status: { value: "ACTIVE", clock: eleven },
+      cardNumber: { value: "4", clock: ten },
+    };
+
+    const column = abbreviated.write(registers);
+
+    expect(column).toEqual([
+      expect.stringContaining(" card_number "),
+      expect.stringContaining(" status "),
+    ]);
+    expect(abbreviated.read(column, values)).toEqual(registers);
+  });
+
+  test("are written so from the one object that an earlier build wrote", () => {
+    const { at, signedAt: signed_at, eventId: event_id } = ten;
+
+    expect(
+      abbreviated.rewrite([
+        { at, signed_at, event_id, fields: "card_number status" },
+      ]),
+    ).toEqual([`${at} ${signed_at} 0 0 * event-1`]);
+    expect(abbreviated.rewrite([])).toEqual([]);
+  });
+
+  test("hold as many fields as a set does", () => {
+    const names = Array.from({ length: 30 }, (_, n) => `f${String(n)}`);
+    const most = fieldClocks<Record<string, string>>(
+      Object.fromEntries(names.map((name) => [name, true])),
+      { abbreviated: true },
+    );
+
+    expect(
+      most.read(
+        most.write(registersOf(names)),
+        Object.fromEntries(names.map((name) => [name, ""])),
+      ),
+    ).toEqual(registersOf(names));
   });
 });
