@@ -8,6 +8,8 @@ import { remember } from "./remember.ts";
  */
 export type Instant = string & { readonly brand: "Instant" };
 
+export const INSTANT_LENGTH = "YYYY-MM-DDTHH:MM:SS.ffffffZ".length;
+
 /** @param epochMs milliseconds since 1970; the years 0000 to 9999 can be written */
 export function instantFromEpochMs(epochMs: number): Instant {
   const second = Math.floor(epochMs / 1000);
@@ -40,8 +42,11 @@ export function microsecondsOf(instant: Instant): number {
 
 const DECIMALS_AT = "YYYY-MM-DDTHH:MM:SS.".length;
 
-/** Digit by digit: a piece of the text would be one more object, to be hashed and thrown away. */
-function numberAt(text: string, at: number, digits: number): number {
+/**
+ * The number that stands there in a text. Digit by digit: a piece of the text would be one more object, to be hashed and
+ * thrown away.
+ */
+export function numberAt(text: string, at: number, digits: number): number {
   let number = 0;
   for (let index = at; index < at + digits; index++)
     number = number * 10 + text.charCodeAt(index) - DIGIT_ZERO;

@@ -1,6 +1,7 @@
 import type { Clock } from "../domain/clock.ts";
 import { compareClocks } from "../domain/clock.ts";
 import type { Instant } from "../domain/instant.ts";
+import { INSTANT_LENGTH, numberAt } from "../domain/instant.ts";
 import type { Json } from "../domain/json.ts";
 import type { NewRegisters, Register, Registers } from "../domain/registers.ts";
 import { remember } from "../domain/remember.ts";
@@ -44,8 +45,11 @@ export interface FieldClocks<Fields extends object> {
   readonly read: (entries: Json, values: Values<Fields>) => Registers<Fields>;
   /** The clocks alone: `unread` stands for each value. */
   readonly readClocks: (entries: Json, unread: never) => Registers<Fields>;
-  /** What an earlier build wrote, as this one writes it. */
-  readonly rewrite: (entries: Json) => Json;
+  /**
+   * What an earlier build wrote of a row, as this one writes it. What this one wrote stays as it is, so that a change by
+   * hand is still seen.
+   */
+  readonly rewrite: (entries: Json, row: object) => Json;
 }
 
 /**
@@ -68,12 +72,14 @@ export function fieldClocks<Fields extends object>(
   const readFields = remember(SETS_REMEMBERED, (list: string) =>
     setOfColumns(columns, list),
   );
-  const writeClocks = (clocks: readonly Dated[]) =>
-    abbreviated && clocks.length === 1
-      ? writeEntries(clocks, () => ALL)
-      : writeEntries(clocks, listFields);
-  const writeText = (registers: Registers<Fields>) =>
-    writeClocks(clocksOf(registers, names));
+  const writeClocks = (clocks: readonly Dated[], known: number) =>
+    writeEntries(clocks, (set) =>
+      abbreviated && set === known ? ALL : listFields(set),
+    );
+  const writeText = (registers: Registers<Fields>) => {
+    const clocks = clocksOf(registers, names);
+    return writeClocks(clocks, allOf(clocks));
+  };
   return {
     write: (registers) => JSON.parse(writeText(registers)) as Json,
     writeText,
@@ -96,8 +102,15 @@ export function fieldClocks<Fields extends object>(
         })),
         (_name, { register }) => register,
       ),
-    rewrite: (entries) =>
-      JSON.parse(writeClocks(readEntries(entries, readFields))) as Json,
+    rewrite: (entries, row) =>
+      isOfEarlierBuild(entries)
+        ? (JSON.parse(
+            writeClocks(
+              readEntries(entries, readFields),
+              knownIn(row, columns),
+            ),
+          ) as Json)
+        : entries,
   };
 }
 
@@ -126,6 +139,15 @@ function setOfColumns(columns: readonly string[], list: string): number {
     .reduce((set, at) => (at < 0 ? set : set | (1 << at)), 0);
 }
 
+/** The set of all that a row knows: what is not NULL, and a field without a column of its own, such as the last event. */
+function knownIn(row: object, columns: readonly string[]): number {
+  const values = new Map<string, unknown>(Object.entries(row));
+  return columns.reduce(
+    (set, column, at) => (values.get(column) === null ? set : set | (1 << at)),
+    0,
+  );
+}
+
 /** Rows have few different sets of fields that one clock set. */
 const SETS_REMEMBERED = 1_000;
 
@@ -147,6 +169,12 @@ function clocksOf<Fields extends object>(
     datedBy(clocks, clock).set |= 1 << at;
   }
   return clocks;
+}
+
+function allOf(clocks: readonly Dated[]): number {
+  let all = 0;
+  for (const { set } of clocks) all |= set;
+  return all;
 }
 
 function writeEntries(
@@ -187,6 +215,12 @@ function writeEntry(
     : JSON.stringify(text + eventId);
 }
 
+function isOfEarlierBuild(entries: Json): boolean {
+  return (entries as unknown as readonly (Entry | EarlierEntry)[]).some(
+    (entry) => typeof entry !== "string",
+  );
+}
+
 function readEntries(
   entries: Json,
   readFields: (list: string) => number,
@@ -203,8 +237,8 @@ function readEntry(entry: Entry, readFields: (list: string) => number): Dated {
   const fieldsEnd = entry.indexOf(" ", FIELDS_AT);
   return {
     clock: {
-      finality: entry.charCodeAt(FINALITY_AT) - DIGIT_ZERO,
-      authority: entry.charCodeAt(AUTHORITY_AT) - DIGIT_ZERO,
+      finality: numberAt(entry, FINALITY_AT, 1),
+      authority: numberAt(entry, AUTHORITY_AT, 1),
       at: entry.slice(0, INSTANT_LENGTH) as Instant,
       signedAt: entry.slice(SIGNED_AT, FINALITY_AT - 1) as Instant,
       eventId: entry.slice(fieldsEnd + 1),
@@ -213,8 +247,6 @@ function readEntry(entry: Entry, readFields: (list: string) => number): Dated {
   };
 }
 
-const DIGIT_ZERO = "0".charCodeAt(0);
-const INSTANT_LENGTH = "YYYY-MM-DDTHH:MM:SS.ffffffZ".length;
 const SIGNED_AT = INSTANT_LENGTH + 1;
 const FINALITY_AT = SIGNED_AT + INSTANT_LENGTH + 1;
 const AUTHORITY_AT = FINALITY_AT + 2;

@@ -25,7 +25,7 @@ export interface ProjectionRows {
   readonly authorizations: ReadonlyMap<string, AuthorizationsTable>;
 }
 
-/** As this build writes them, also those that an earlier one wrote. */
+/** The clocks that an earlier build wrote stand in them as this one writes them. */
 export async function readProjection(
   db: Database | Transaction,
   cardIds: readonly string[],
@@ -56,9 +56,9 @@ export async function readProjection(
 
 function withClocks<Row extends { readonly field_clocks: Json }>(
   row: Row,
-  { rewrite }: { readonly rewrite: (entries: Json) => Json },
+  { rewrite }: { readonly rewrite: (entries: Json, row: object) => Json },
 ): Row {
-  return { ...row, field_clocks: rewrite(row.field_clocks) };
+  return { ...row, field_clocks: rewrite(row.field_clocks, row) };
 }
 
 /** When a row was written is no part of what it says; `mcc_mode` is made by the database. */

@@ -115,21 +115,18 @@ describe("the clocks of a row", () => {
         status: { value: "unread", clock: ten },
         cardLimit: { value: "unread", clock: announced },
       });
-      expect(clocks.rewrite(column)).toEqual([
+      expect(clocks.rewrite(column, {})).toEqual([
         `${at} ${signed_at} 0 0 card_number,status event-1`,
         `${at} ${signed_at} 2 1 card_limit event-1`,
       ]);
     },
   );
 
-  test("stay as they are when this build has written them", () => {
-    const column = clocks.write({
-      status: { value: "CANCELLED", clock: announced },
-      cardNumber: { value: "4", clock: ten },
-    });
+  test("stay as they are when they are texts, also those that no build writes so", () => {
+    const column = [`${ten.at} ${ten.signedAt} 0 0 status,gone,status event-1`];
 
-    expect(clocks.rewrite(column)).toEqual(column);
-    expect(clocks.rewrite([])).toEqual([]);
+    expect(clocks.rewrite(column, {})).toBe(column);
+    expect(clocks.rewrite([], {})).toEqual([]);
   });
 
   test("come back in one order, whatever that of the events", () => {
@@ -222,45 +219,43 @@ describe("the clocks of a table whose rows come from one event as a rule", () =>
   );
   const values = { status: "ACTIVE", cardNumber: "4", cardLimit: null };
 
-  test("name no field where all share one, and come back to what has a value", () => {
+  test.each([
+    ["no field, where all share one", ten, [" 0 0 * event-1"]],
+    [
+      "their fields, where there are two",
+      eleven,
+      [" 0 0 card_number event-1", " 0 0 status event-2"],
+    ],
+  ])("name %s, and come back to what has a value", (_, clock, ends) => {
     const registers = {
-      status: { value: "ACTIVE", clock: announced },
-      cardNumber: { value: "4", clock: announced },
-    };
-
-    const column = abbreviated.write(registers);
-
-    expect(column).toEqual([
-      `${announced.at} ${announced.signedAt} 2 1 * event-1`,
-    ]);
-    expect(abbreviated.read(column, values)).toEqual(registers);
-  });
-
-  test("name their fields where there are two", () => {
-    const registers = {
-      status: { value: "ACTIVE", clock: eleven },
+      status: { value: "ACTIVE", clock },
       cardNumber: { value: "4", clock: ten },
     };
 
     const column = abbreviated.write(registers);
 
-    expect(column).toEqual([
-      expect.stringContaining(" card_number "),
-      expect.stringContaining(" status "),
-    ]);
+    expect(column).toEqual(ends.map((end) => expect.stringContaining(end)));
     expect(abbreviated.read(column, values)).toEqual(registers);
   });
 
-  test("are written so from the one object that an earlier build wrote", () => {
-    const { at, signedAt: signed_at, eventId: event_id } = ten;
+  test.each([
+    [
+      "no field, where it named all that the row has",
+      "card_number status",
+      "*",
+    ],
+    ["those that it named, where the row has more", "status", "status"],
+  ])(
+    "name %s, when they are rewritten from an earlier build's object",
+    (_, fields, rewritten) => {
+      const { at, signedAt: signed_at, eventId: event_id } = ten;
+      const row = { status: "ACTIVE", card_number: "4", card_limit: null };
 
-    expect(
-      abbreviated.rewrite([
-        { at, signed_at, event_id, fields: "card_number status" },
-      ]),
-    ).toEqual([`${at} ${signed_at} 0 0 * event-1`]);
-    expect(abbreviated.rewrite([])).toEqual([]);
-  });
+      expect(
+        abbreviated.rewrite([{ at, signed_at, event_id, fields }], row),
+      ).toEqual([`${at} ${signed_at} 0 0 ${rewritten} event-1`]);
+    },
+  );
 
   test("hold as many fields as a set does", () => {
     const names = Array.from({ length: 30 }, (_, n) => `f${String(n)}`);
