@@ -169,7 +169,11 @@ function findClocks(table, key) {
   };
 }
 
-/** One text, as the product's, which leaves out the fields of an authorization. @param {import("./least-rows.mjs").Clock} clock */
+/**
+ * One text, as the product's, which leaves out the fields of an authorization.
+ *
+ * @param {import("./least-rows.mjs").Clock} clock
+ */
 function writeClock({ signed_at, event_id, fields }) {
   return `${signed_at}|${fields.join()}|${event_id}`;
 }

@@ -215,8 +215,9 @@ function writeEntry(
     : JSON.stringify(text + eventId);
 }
 
+/** No build mixes the two: each writes all the clocks of a row anew. */
 function isOfEarlierBuild(entries: Json): boolean {
-  return (entries as unknown as readonly (Entry | EarlierEntry)[]).some(
+  return (entries as unknown as readonly (Entry | EarlierEntry)[]).every(
     (entry) => typeof entry !== "string",
   );
 }

@@ -122,10 +122,13 @@ describe("the clocks of a row", () => {
     },
   );
 
-  test("stay as they are when they are texts, also those that no build writes so", () => {
-    const column = [`${ten.at} ${ten.signedAt} 0 0 status,gone,status event-1`];
+  test("stay as they are when one is a text, also one that no build writes so", () => {
+    const { at, signedAt: signed_at } = ten;
+    const text = `${at} ${signed_at} 0 0 status,gone,status event-1`;
+    const mixed = [text, { at, signed_at, event_id: "event-2", fields: "" }];
 
-    expect(clocks.rewrite(column, {})).toBe(column);
+    for (const column of [[text], mixed])
+      expect(clocks.rewrite(column, {})).toBe(column);
     expect(clocks.rewrite([], {})).toEqual([]);
   });
 
