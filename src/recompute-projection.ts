@@ -5,7 +5,7 @@ import { applyToCard } from "./domain/card.ts";
 import type { AuthorizationReported, CardEvent } from "./domain/card-event.ts";
 import type { Registers } from "./domain/registers.ts";
 import {
-  findAuthorizations,
+  findReadableAuthorizations,
   findTransactionIdsOfCards,
   saveAuthorizations,
   toRow as toAuthorizationRow,
@@ -121,7 +121,10 @@ async function recompute(
     ]),
   ];
   const storedCards = await findCards(trx, cardIds);
-  const storedAuthorizations = await findAuthorizations(trx, transactionIds);
+  const storedAuthorizations = await findReadableAuthorizations(
+    trx,
+    transactionIds,
+  );
 
   const others = await findEventsOfOtherCards(
     trx,

@@ -19,14 +19,38 @@ import { registerColumns } from "./register-columns.ts";
 import type { Columns } from "./write-rows.ts";
 import { insertOf, rowOf, upsertOf } from "./write-rows.ts";
 
-/** The authorizations that are known; call it under `lockProjection` to write them back. */
+/**
+ * The authorizations that are known; call it under `lockProjection` to write them back.
+ *
+ * @throws UnreadableClocksError
+ */
 export async function findAuthorizations(
+  executor: Executor,
+  transactionIds: readonly string[],
+): Promise<Authorization[]> {
+  return findWith(AUTHORIZATION_CLOCKS.read, executor, transactionIds);
+}
+
+/** The authorizations that are known, without what nobody can read of them: see `readIfPossible`. */
+export async function findReadableAuthorizations(
+  executor: Executor,
+  transactionIds: readonly string[],
+): Promise<Authorization[]> {
+  return findWith(
+    AUTHORIZATION_CLOCKS.readIfPossible,
+    executor,
+    transactionIds,
+  );
+}
+
+async function findWith(
+  read: typeof AUTHORIZATION_CLOCKS.read,
   executor: Executor,
   transactionIds: readonly string[],
 ): Promise<Authorization[]> {
   if (transactionIds.length === 0) return [];
   const { rows } = await find(executor, textArray(transactionIds));
-  return rows.map(toAuthorization);
+  return rows.map((row) => toAuthorization(row, read));
 }
 
 /** Those that `findAuthorizations` did not find, under the same lock. */
@@ -188,11 +212,14 @@ export function toRow(authorization: Authorization): AuthorizationsTable {
   return rowOf(AUTHORIZATION_COLUMNS, judged(authorization));
 }
 
-function toAuthorization(row: Stated): Authorization {
+function toAuthorization(
+  row: Stated,
+  read: typeof AUTHORIZATION_CLOCKS.read,
+): Authorization {
   return {
     transactionId: row.transaction_id,
     receivedAt: row.received_at,
-    registers: AUTHORIZATION_CLOCKS.read(row.field_clocks, {
+    registers: read(row.field_clocks, {
       cardId: row.card_id,
       cardholderId: row.cardholder_id,
       transactionType: row.transaction_type,

@@ -19,7 +19,7 @@ import { compileOnce } from "./compile-once.ts";
 import type { CardsTable, Executor, TransactionExecutor } from "./database.ts";
 import { rowOf, updateOf, upsertOf } from "./write-rows.ts";
 
-/** The cards that are known; call it under `lockProjection` to write them back. */
+/** The cards that are known, without what nobody can read of them: see `readIfPossible`. */
 export async function findCards(
   executor: Executor,
   cardIds: readonly string[],
@@ -30,8 +30,10 @@ export async function findCards(
 }
 
 /**
- * As `findCards`, but of the values of their registers only the clocks: all that it takes to tell what an event changes.
- * `saveCards` leaves what was not read as it is.
+ * The cards that are known; call it under `lockProjection` to write them back. Of the values of their registers it reads
+ * only the clocks: all that it takes to tell what an event changes. `saveCards` leaves what was not read as it is.
+ *
+ * @throws UnreadableClocksError
  */
 export async function findCardClocks(
   executor: Executor,
@@ -166,7 +168,7 @@ function toCard(row: Stated): Card {
     cardId: row.card_id,
     firstSeenAt: row.first_seen_at,
     cancelRequestedAt: row.cancel_requested_at ?? undefined,
-    registers: CARD_CLOCKS.read(row.field_clocks, {
+    registers: CARD_CLOCKS.readIfPossible(row.field_clocks, {
       cardNumber: row.card_number,
       cardBin: row.card_bin,
       cardScheme: row.card_scheme,

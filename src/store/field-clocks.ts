@@ -27,6 +27,14 @@ interface EarlierEntry {
   readonly fields: string | readonly string[];
 }
 
+/** Somebody has changed the column by hand: an event that is applied to such a row might undo what a later one said. */
+export class UnreadableClocksError extends Error {
+  constructor() {
+    super("field_clocks hold what no build writes: `rebuild` the card");
+    this.name = "UnreadableClocksError";
+  }
+}
+
 type Values<Fields> = {
   readonly [Field in keyof Fields]: Fields[Field] | null;
 };
@@ -41,9 +49,19 @@ export interface FieldClocks<Fields extends object> {
    * Puts the clocks of a row back to its values.
    *
    * @param values by field; a field without a clock is not known, whatever its column says
+   * @throws UnreadableClocksError
    */
   readonly read: (entries: Json, values: Values<Fields>) => Registers<Fields>;
-  /** The clocks alone: `unread` stands for each value. */
+  /** As `read`, and nothing where that throws: whoever looks for what was changed by hand must not stumble over it. */
+  readonly readIfPossible: (
+    entries: Json,
+    values: Values<Fields>,
+  ) => Registers<Fields>;
+  /**
+   * The clocks alone: `unread` stands for each value.
+   *
+   * @throws UnreadableClocksError
+   */
   readonly readClocks: (entries: Json, unread: never) => Registers<Fields>;
   /**
    * What an earlier build wrote of a row, as this one writes it. What this one wrote stays as it is, so that a change by
@@ -80,18 +98,23 @@ export function fieldClocks<Fields extends object>(
     const clocks = clocksOf(registers, names);
     return writeClocks(clocks, allOf(clocks));
   };
+  const read = (entries: Json, values: Values<Fields>): Registers<Fields> =>
+    registersIn(names, readEntries(entries, readFields), (name, { clock }) => {
+      const value = values[name];
+      return value === null ? undefined : { value, clock };
+    });
   return {
     write: (registers) => JSON.parse(writeText(registers)) as Json,
     writeText,
-    read: (entries, values) =>
-      registersIn(
-        names,
-        readEntries(entries, readFields),
-        (name, { clock }) => {
-          const value = values[name];
-          return value === null ? undefined : { value, clock };
-        },
-      ),
+    read,
+    readIfPossible: (entries, values) => {
+      try {
+        return read(entries, values);
+      } catch (error) {
+        if (error instanceof UnreadableClocksError) return {};
+        throw error;
+      }
+    },
     readClocks: (entries, unread) =>
       registersIn(
         names,
@@ -217,25 +240,24 @@ function writeEntry(
 
 /** No build mixes the two: each writes all the clocks of a row anew. */
 function isOfEarlierBuild(entries: Json): boolean {
-  return (entries as unknown as readonly (Entry | EarlierEntry)[]).every(
-    (entry) => typeof entry !== "string",
-  );
+  return Array.isArray(entries) && entries.every(isEarlierEntry);
 }
 
 function readEntries(
   entries: Json,
   readFields: (list: string) => number,
 ): readonly Dated[] {
-  return (entries as unknown as readonly (Entry | EarlierEntry)[]).map(
-    (entry) =>
-      typeof entry === "string"
-        ? readEntry(entry, readFields)
-        : readEarlierEntry(entry, readFields),
+  if (!Array.isArray(entries)) throw new UnreadableClocksError();
+  return (entries as readonly Json[]).map((entry) =>
+    typeof entry === "string"
+      ? readEntry(entry, readFields)
+      : readEarlierEntry(entry, readFields),
   );
 }
 
 function readEntry(entry: Entry, readFields: (list: string) => number): Dated {
   const fieldsEnd = entry.indexOf(" ", FIELDS_AT);
+  if (fieldsEnd < 0) throw new UnreadableClocksError();
   return {
     clock: {
       finality: numberAt(entry, FINALITY_AT, 1),
@@ -253,10 +275,22 @@ const FINALITY_AT = SIGNED_AT + INSTANT_LENGTH + 1;
 const AUTHORITY_AT = FINALITY_AT + 2;
 const FIELDS_AT = AUTHORITY_AT + 2;
 
+function isEarlierEntry(entry: unknown): entry is EarlierEntry {
+  if (typeof entry !== "object" || entry === null) return false;
+  const { at, signed_at, event_id, fields, finality, authority } =
+    entry as Record<keyof EarlierEntry, unknown>;
+  return (
+    [at, signed_at, event_id].every((text) => typeof text === "string") &&
+    (typeof fields === "string" || Array.isArray(fields)) &&
+    [finality ?? 0, authority ?? 0].every((one) => typeof one === "number")
+  );
+}
+
 function readEarlierEntry(
-  entry: EarlierEntry,
+  entry: unknown,
   readFields: (list: string) => number,
 ): Dated {
+  if (!isEarlierEntry(entry)) throw new UnreadableClocksError();
   const { fields } = entry;
   const names = typeof fields === "string" ? fields.split(" ") : fields;
   return {

@@ -157,6 +157,11 @@ describe("verifying", () => {
     ["cards", "last_event_at", "now()"],
     ["cards", "blocked_mcc", "'{5998}'"],
     ["cards", "field_clocks", "'[]'"],
+    ["cards", "field_clocks", "'{}'"],
+    ["cards", "field_clocks", "'null'"],
+    ["cards", "field_clocks", "'[null, 7]'"],
+    ["cards", "field_clocks", `'["no clock"]'`],
+    ["cards", "field_clocks", "field_clocks || '[{}]'"],
     [
       "cards",
       "field_clocks",
@@ -167,6 +172,8 @@ describe("verifying", () => {
       "field_clocks",
       "replace(field_clocks::text, '*', 'mcc')::jsonb",
     ],
+    ["authorizations", "field_clocks", "'{}'"],
+    ["authorizations", "field_clocks", "'[{}]'"],
     ["authorizations", "description", "'Forbid MCC'"],
     ["authorizations", "transaction_amount", "10.01"],
     ["authorizations", "merchant_name", "null"],
@@ -200,6 +207,37 @@ describe("verifying", () => {
           withoutWriteTime,
         ),
       ).toEqual(right.map(withoutWriteTime));
+    },
+  );
+
+  test.each(["cards", "authorizations"])(
+    "an event about a row of %s whose clocks nobody can read fails, and is applied after a rebuild",
+    async (table) => {
+      const { cardId, transactionId } = await aFullCard();
+      await service.rows(
+        `update ${table} set field_clocks = '{}' where card_id = $1`,
+        [cardId],
+      );
+      const event = anAuthorization({
+        card_id: cardId,
+        transaction_id: transactionId,
+        merchant_data: { name: "Late Shop" },
+      });
+      await recordEvents(pool, [inboxEntryOf(event)]);
+      const apply = () =>
+        reconcileEvents([event.event_id], reconcileOptions(db));
+
+      const { failed } = await apply();
+      await rebuild(cardId);
+      await apply();
+
+      expect(failed).toMatchObject([
+        { error: expect.stringContaining("`rebuild` the card") },
+      ]);
+      expect(await authorizationRow(transactionId)).toMatchObject({
+        merchant_name: "Late Shop",
+      });
+      expect(await verify(cardId)).toEqual([]);
     },
   );
 

@@ -1,6 +1,10 @@
 import { describe, expect, test } from "@jest/globals";
 import type { Clock } from "../../../src/domain/clock.ts";
-import { fieldClocks } from "../../../src/store/field-clocks.ts";
+import type { Json } from "../../../src/domain/json.ts";
+import {
+  fieldClocks,
+  UnreadableClocksError,
+} from "../../../src/store/field-clocks.ts";
 import { at } from "../../support/events.ts";
 
 interface Fields {
@@ -130,6 +134,39 @@ describe("the clocks of a row", () => {
     for (const column of [[text], mixed])
       expect(clocks.rewrite(column, {})).toBe(column);
     expect(clocks.rewrite([], {})).toEqual([]);
+  });
+
+  const earlier = {
+    at: ten.at,
+    signed_at: ten.signedAt,
+    event_id: "event-1",
+    fields: "status",
+  };
+
+  test.each<[string, Json]>([
+    ["no list", earlier],
+    ["null", null],
+    ["an entry that is neither text nor object", [7]],
+    ["a text that is no clock", ["status"]],
+    ["an object without an event", [{ ...earlier, event_id: null }]],
+    ["an object without fields", [{ ...earlier, fields: {} }]],
+    [
+      "an object with no number where one belongs",
+      [{ ...earlier, finality: "1" }],
+    ],
+    ["a right one and null", [earlier, null]],
+  ])("are not read where they are %s", (_, column) => {
+    const values = { status: "ACTIVE", cardNumber: "4", cardLimit: "5" };
+
+    expect(() => clocks.read(column, values)).toThrow(UnreadableClocksError);
+    expect(() => clocks.readClocks(column, undefined as never)).toThrow(
+      UnreadableClocksError,
+    );
+    expect(clocks.readIfPossible(column, values)).toEqual({});
+    expect(clocks.rewrite(column, values)).toBe(column);
+    expect(clocks.readIfPossible([earlier], values)).toEqual({
+      status: { value: "ACTIVE", clock: ten },
+    });
   });
 
   test("come back in one order, whatever that of the events", () => {
