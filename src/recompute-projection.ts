@@ -198,7 +198,8 @@ function isAuthorization(event: CardEvent): event is AuthorizationReported {
 
 /**
  * Where a body is gone, the fold begins with what the row has of it: the registers that it set, and the earliest
- * times, which name no event.
+ * times, which name no event. Where the row's clocks are gone, too, nothing explains it, and only the row still has what
+ * that event said.
  */
 function foldCards(
   stored: readonly Card[],
@@ -218,7 +219,17 @@ function foldCards(
   );
   for (const event of events)
     cards.set(event.cardId, applyToCard(cards.get(event.cardId), event));
+  for (const { cardId, registers } of stored)
+    if (droppedCards.has(cardId) && hasLostClocks(registers))
+      cards.delete(cardId);
   return cards;
+}
+
+/** Every event sets this one. */
+function hasLostClocks({
+  lastEvent,
+}: Registers<{ readonly lastEvent: true }>): boolean {
+  return lastEvent === undefined;
 }
 
 function foldAuthorizations(
@@ -237,6 +248,9 @@ function foldAuthorizations(
     const known = authorizations.get(event.transactionId);
     authorizations.set(event.transactionId, applyToAuthorization(known, event));
   }
+  if (withoutBody.size > 0)
+    for (const { transactionId, registers } of stored)
+      if (hasLostClocks(registers)) authorizations.delete(transactionId);
   return authorizations;
 }
 

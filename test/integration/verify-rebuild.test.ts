@@ -603,6 +603,55 @@ describe("after retention", () => {
     });
   });
 
+  test.each(["cards", "authorizations"])(
+    "a row of %s whose clocks are gone, too, is reported and left: nothing else has what that event said",
+    async (table) => {
+      const { cardId, transactionId } = await aFullCard();
+      const old = aCardUpdate({ card_id: cardId, card_limit: "5" });
+      await tell(old);
+      await dropBodies(old);
+      for (const clocks of ["{}", "[]"]) {
+        await service.rows(
+          `update ${table} set field_clocks = $2 where card_id = $1`,
+          [cardId, clocks],
+        );
+        const before = [
+          await cardRow(cardId),
+          await authorizationRow(transactionId),
+        ];
+
+        const found = await verify(cardId);
+
+        expect(new Set(found.map((change) => change.table))).toEqual(
+          new Set([table]),
+        );
+        expect(await rebuild(cardId)).toEqual(found);
+        expect([
+          await cardRow(cardId),
+          await authorizationRow(transactionId),
+        ]).toEqual(before);
+      }
+    },
+  );
+
+  test("a card whose every body and whose clocks are gone is reported and left", async () => {
+    const event = aCardUpdate();
+    const cardId = String(event.data["card_id"]);
+    await tell(event);
+    await dropBodies(event);
+    await service.rows(
+      "update cards set field_clocks = '{}' where card_id = $1",
+      [cardId],
+    );
+    const before = await cardRow(cardId);
+
+    const found = await verify(cardId);
+
+    expect(found).not.toEqual([]);
+    expect(await rebuild(cardId)).toEqual(found);
+    expect(await cardRow(cardId)).toEqual(before);
+  });
+
   test("a card keeps when it was first seen, though nothing else of that event stands", async () => {
     const cardId = randomUUID();
     const old = aStatusUpdate({ card_id: cardId });
