@@ -64,6 +64,7 @@ export function cardIn(cards, event) {
     fields.risk_control = data.risk_control;
     fields.allowed_mcc = listIn(data.risk_control.allowed_mcc);
     fields.blocked_mcc = listIn(data.risk_control.blocked_mcc);
+    fields.mcc_mode = modeOf(data.risk_control);
     fields.controls_updated_at = signed_at;
   }
   won.keep();
@@ -85,6 +86,12 @@ function statusIn(data, at) {
 /** @param {readonly string[]} [codes] */
 function listIn(codes = []) {
   return `{${codes.join()}}`;
+}
+
+/** @param {{ allowed_mcc?: readonly string[], blocked_mcc?: readonly string[] }} lists */
+function modeOf({ allowed_mcc: allowed = [], blocked_mcc: blocked = [] }) {
+  if (allowed.length > 0) return "allow";
+  return blocked.length > 0 ? "block" : "none";
 }
 
 const FIELDS_OF_AN_AUTHORIZATION = [

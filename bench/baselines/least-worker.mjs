@@ -54,6 +54,7 @@ const CARD = /** @type {const} */ ({
   spending_controls: "jsonb",
   allowed_mcc: "text[]",
   blocked_mcc: "text[]",
+  mcc_mode: "text",
   risk_control: "jsonb",
   metadata: "jsonb",
   controls_updated_at: "timestamptz",
@@ -90,12 +91,11 @@ const upsertAuthorizations = upsert(
   "transaction_id",
   AUTHORIZATION,
 );
-/** With a column that another is generated from, as the product's: see its `updateUse`. */
 const updateUse = writer(
   { ...LAST, ...USE },
   (sent) => `
     update cards as known
-    set ${assign({ ...LAST, ...USE }, "sent")}, updated_at = now(), allowed_mcc = known.allowed_mcc
+    set ${assign({ ...LAST, ...USE }, "sent")}, updated_at = now()
     from (${sent}) as sent
     where known.card_id = sent.card_id`,
 );

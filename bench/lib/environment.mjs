@@ -28,7 +28,8 @@ import { parentOf } from "./machine.mjs";
  * @property {string} folder
  * @property {string | undefined} redisUrl undefined where no Redis is installed
  * @property {number} postmaster
- * @property {() => Promise<Database>} freshDatabase
+ * @property {() => Promise<Database>} freshDatabase with this build's tables
+ * @property {() => Promise<Database>} emptyDatabase
  * @property {() => Promise<void>} emptyRedis
  * @property {(name: string) => Database} openDatabase
  * @property {() => Promise<{ bytes: number, fsyncs: number }>} readWal since the server was made
@@ -123,14 +124,16 @@ async function openServer(urlOf, undo) {
     };
   };
   let count = 0;
+  const copyOf = async (/** @type {string} */ template) => {
+    const name = `bench_${String(++count)}`;
+    await admin.query(`create database ${name} template ${template}`);
+    return openDatabase(name);
+  };
   return {
     postmaster: parentOf(rows[0]?.pid),
     openDatabase,
-    freshDatabase: async () => {
-      const name = `bench_${String(++count)}`;
-      await admin.query(`create database ${name} template ${TEMPLATE}`);
-      return openDatabase(name);
-    },
+    freshDatabase: () => copyOf(TEMPLATE),
+    emptyDatabase: () => copyOf("template0"),
     readWal: () => readWal(admin),
   };
 }

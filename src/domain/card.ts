@@ -117,6 +117,25 @@ export function controlsUpdatedAt(card: Card): Instant | undefined {
   return later(spendingControls.clock.at, riskControl.clock.at);
 }
 
+/** Which of the two lists decides; `none`: both are known to be empty. */
+export function mccMode({
+  allowedMcc,
+  blockedMcc,
+}: RiskControl): "allow" | "block" | "none" {
+  if (allowedMcc.length > 0) return "allow";
+  return blockedMcc.length > 0 ? "block" : "none";
+}
+
+/** A snapshot showed another status later: an announcement is late or was lost. */
+export function isContradicted({ registers }: Card): boolean {
+  const { cardStatus, observedStatus } = registers;
+  if (cardStatus === undefined || observedStatus === undefined) return false;
+  return (
+    observedStatus.value !== cardStatus.value.status &&
+    observedStatus.clock.at > cardStatus.clock.at
+  );
+}
+
 /** The clock of what an event says apart from the status; the order of a card's story. */
 export function clockOfEvent(event: CardEvent): Clock {
   return clockOf(event, ownTimeOf(event));

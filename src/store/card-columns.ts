@@ -1,5 +1,7 @@
+import type { RawBuilder } from "kysely";
+import { sql } from "kysely";
 import type { Card, CardRegisterFields, UseFacts } from "../domain/card.ts";
-import { controlsUpdatedAt } from "../domain/card.ts";
+import { controlsUpdatedAt, isContradicted, mccMode } from "../domain/card.ts";
 import type { Clock } from "../domain/clock.ts";
 import type { Json } from "../domain/json.ts";
 import type { Registers } from "../domain/registers.ts";
@@ -62,6 +64,11 @@ export const CARD_COLUMNS: Columns<WrittenCard, CardsTable> = {
   status_changed_at: timeOf("cardStatus"),
   observed_status: valueOf("text", "observedStatus"),
   observed_status_at: timeOf("observedStatus"),
+  status_contradicted: {
+    type: "boolean",
+    read: ({ card }) => isContradicted(card),
+    derive: isContradictedNext,
+  },
   card_limit: valueOf("numeric", "cardLimit"),
   available_balance: valueOf("numeric", "availableBalance"),
   balance_as_of: timeOf("availableBalance"),
@@ -84,6 +91,12 @@ export const CARD_COLUMNS: Columns<WrittenCard, CardsTable> = {
   blocked_mcc: {
     type: "text[]",
     read: ({ registers }) => registers.riskControl?.value.blockedMcc,
+    staysWithout: "itself",
+  },
+  mcc_mode: {
+    type: "text",
+    read: ({ registers: { riskControl } }) =>
+      riskControl && mccMode(riskControl.value),
     staysWithout: "itself",
   },
   risk_control: {
@@ -150,6 +163,16 @@ export const USE_COLUMNS = pickColumns(CARD_COLUMNS, [
 export const USE_REGISTERS: ReadonlySet<string> = new Set<
   keyof UseFacts | "lastEvent"
 >(["cardNumber", "cardholderId", "availableBalance", "lastEvent"]);
+
+/** As `isContradicted`: an event as a rule says one of the two statuses anew, and the other one was not read. */
+function isContradictedNext(
+  next: (column: keyof CardsTable) => RawBuilder<unknown>,
+): RawBuilder<unknown> {
+  return sql`(
+    ${next("observed_status")} <> ${next("card_status")}
+    and ${next("observed_status_at")} > ${next("status_changed_at")}
+  ) is true`;
+}
 
 function perTransactionLimit({ registers }: WrittenCard): string | undefined {
   const control = registers.spendingControls?.value.find(

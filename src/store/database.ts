@@ -77,6 +77,7 @@ export interface CardsTable {
   status_changed_at: Instant | null;
   observed_status: string | null;
   observed_status_at: Instant | null;
+  status_contradicted: boolean;
   card_limit: string | null;
   available_balance: string | null;
   balance_as_of: Instant | null;
@@ -84,6 +85,7 @@ export interface CardsTable {
   spending_controls: Json;
   allowed_mcc: readonly string[] | null;
   blocked_mcc: readonly string[] | null;
+  mcc_mode: string | null;
   risk_control: Json;
   no_pin_payment_amount: string | null;
   metadata: Json;

@@ -61,8 +61,8 @@ function withClocks<Row extends { readonly field_clocks: Json }>(
   return { ...row, field_clocks: rewrite(row.field_clocks, row) };
 }
 
-/** When a row was written is no part of what it says; `mcc_mode` is made by the database. */
-const NOT_COMPARED: ReadonlySet<string> = new Set(["updated_at", "mcc_mode"]);
+/** When a row was written is no part of what it says. */
+const NOT_COMPARED: ReadonlySet<string> = new Set(["updated_at"]);
 
 /** What differs between two states of the same rows. A row that is missing has NULL in every column. */
 export function compareProjections(

@@ -13,6 +13,9 @@ import type { TransactionExecutor } from "./database.ts";
 export type ColumnType =
   "text" | "timestamptz" | "numeric" | "boolean" | "jsonb" | "text[]";
 
+/** The value that a column of the row has once it is written, in SQL. */
+type Next = (column: string) => RawBuilder<unknown>;
+
 /** A column: its SQL type, and how its value derives from what the row is about. */
 export interface Column<Entity, Value> {
   readonly type: ColumnType;
@@ -22,6 +25,8 @@ export interface Column<Entity, Value> {
    * NULL is written as NULL.
    */
   readonly staysWithout?: "itself" | (string & {});
+  /** The same from the row's other columns, where a part of it is written that need not have what `read` looks at. */
+  readonly derive?: (next: Next) => RawBuilder<unknown>;
   /** The text that PostgreSQL casts to the value, where there is a shorter way to it than the value. */
   readonly writeText?: (entity: Entity) => string;
 }
@@ -113,24 +118,19 @@ function insertInto<Entity, Row extends object>(
 /**
  * Parts of rows that are known: see `staysWithout`. What is written throws when one of them is not there any more: all
  * else of that row would be missing.
- *
- * @param touched a column that is set to what it is
  */
 export function updateOf<Entity, Row extends object>(
   table: Table,
   key: keyof Row & string,
   columns: Columns<Entity, Row>,
-  touched?: string,
 ): Write<Entity> {
-  const touch =
-    touched === undefined
-      ? sql``
-      : sql`, ${sql.ref(touched)} = ${sql.ref(`${table}.${touched}`)}`;
+  const isSent = (name: keyof Row & string) =>
+    columns[name].derive === undefined;
   const write = writeOf(
-    columns,
+    pickColumns(columns, columnsOf(columns).filter(isSent)),
     (sent) => sql`
     update ${sql.table(table)}
-    set ${assign(table, key, columns)}, updated_at = now()${touch}
+    set ${assign(table, key, columns)}, updated_at = now()
     from (${sent}) as sent
     where ${sql.ref(`${table}.${key}`)} = ${sql.ref(`sent.${key}`)}`,
   );
@@ -152,18 +152,19 @@ function assign<Entity, Row extends object>(
   key: string,
   columns: Columns<Entity, Row>,
 ) {
+  const next = (name: string): RawBuilder<unknown> => {
+    const sent = sql.ref(`sent.${name}`);
+    const stored = sql.ref(`${table}.${name}`);
+    const { staysWithout, derive } = columns[name as keyof Row & string];
+    if (derive !== undefined) return derive(next);
+    if (staysWithout === undefined) return sent;
+    if (staysWithout === "itself") return sql`coalesce(${sent}, ${stored})`;
+    const other = sql.ref(`sent.${staysWithout}`);
+    return sql`case when ${other} is null then ${stored} else ${sent} end`;
+  };
   const assigned = columnsOf(columns).filter((name) => name !== key);
   return sql.join(
-    assigned.map((name) => {
-      const sent = sql.ref(`sent.${name}`);
-      const stored = sql.ref(`${table}.${name}`);
-      const { staysWithout } = columns[name];
-      if (staysWithout === undefined) return sql`${sql.ref(name)} = ${sent}`;
-      if (staysWithout === "itself")
-        return sql`${sql.ref(name)} = coalesce(${sent}, ${stored})`;
-      const other = sql.ref(`sent.${staysWithout}`);
-      return sql`${sql.ref(name)} = case when ${other} is null then ${stored} else ${sent} end`;
-    }),
+    assigned.map((name) => sql`${sql.ref(name)} = ${next(name)}`),
   );
 }
 

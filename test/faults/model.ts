@@ -213,6 +213,9 @@ function cardRow(columns: ReadonlyMap<string, readonly Claim[]>): Row {
     status_changed_at: status?.at ?? null,
     observed_status: plain("observed_status"),
     observed_status_at: winner("observed_status")?.at ?? null,
+    status_contradicted: String(
+      isContradicted(status, winner("observed_status")),
+    ),
     available_balance: plain("available_balance"),
     balance_as_of: winner("available_balance")?.at ?? null,
     card_limit: plain("card_limit"),
@@ -251,6 +254,15 @@ function mccList(
 ): readonly string[] | undefined {
   if (risk === undefined) return undefined;
   return ((risk.value as Data)[name] as string[] | undefined) ?? [];
+}
+
+function isContradicted(
+  status: Claim | undefined,
+  observed: Claim | undefined,
+): boolean {
+  if (status === undefined || observed === undefined) return false;
+  const stated = status.value as { readonly status: string };
+  return observed.value !== stated.status && observed.at > status.at;
 }
 
 function mccMode(

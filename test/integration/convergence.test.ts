@@ -340,7 +340,7 @@ describe("the projection in the database", () => {
 
   /**
    * What is stored. Without `updated_at`, which says when a row was last written and so depends on how the work
-   * was divided, and `mcc_mode`, which the database derives from the two lists.
+   * was divided.
    */
   async function storedRows(name: string) {
     const cardRows = await db
@@ -354,18 +354,16 @@ describe("the projection in the database", () => {
       .where("transaction_id", "like", `${name} %`)
       .execute();
     return {
-      cards: cardRows.map(withoutDerived).toSorted(byKey("card_id")),
+      cards: cardRows.map(withoutTimeOfWriting).toSorted(byKey("card_id")),
       authorizations: authorizationRows
-        .map(withoutDerived)
+        .map(withoutTimeOfWriting)
         .toSorted(byKey("transaction_id")),
     };
   }
 
-  function withoutDerived<Row extends object>(row: Row): Row {
+  function withoutTimeOfWriting<Row extends object>(row: Row): Row {
     return Object.fromEntries(
-      Object.entries(row).filter(
-        ([column]) => column !== "updated_at" && column !== "mcc_mode",
-      ),
+      Object.entries(row).filter(([column]) => column !== "updated_at"),
     ) as Row;
   }
 

@@ -1,3 +1,4 @@
+import { readFile, readdir } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { findPendingMigrations, migrate } from "../../db/migrate.ts";
 import { createLogger } from "../../src/logger.ts";
@@ -13,6 +14,13 @@ import { openReader } from "../support/service.ts";
 import { openStore } from "../support/store.ts";
 
 const silent = createLogger("silent");
+
+const MIGRATIONS = new URL("../../db/migrations/", import.meta.url);
+
+const namesOfMigrations = async () => (await readdir(MIGRATIONS)).toSorted();
+
+const readMigration = (name: string) =>
+  readFile(new URL(name, MIGRATIONS), "utf8");
 
 const openDatabase = (url: string): Database => openStore(url).db;
 
@@ -85,6 +93,34 @@ describe("migrations of an empty database", () => {
     expect(pending).toEqual([]);
   });
 
+  test("what the fifth one makes of stored cards: contradicted ones are marked, and the mode stays", async () => {
+    for (const name of await namesOfMigrations())
+      if (name < "0005") await reader.rows(await readMigration(name));
+    await reader.rows(`
+      insert into cards (card_id, card_status, status_changed_at, observed_status, observed_status_at, allowed_mcc,
+        blocked_mcc, first_seen_at, last_event_id, last_event_at, field_clocks)
+      select id, status, at::timestamptz, seen, seen_at::timestamptz, allowed::text[], blocked::text[], now(), '', now(), '[]'
+      from (values
+        ('contradicted', 'FROZEN', '2026-04-12', 'ACTIVE', '2026-04-13', '{5999}', '{}'),
+        ('confirmed', 'FROZEN', '2026-04-12', 'FROZEN', '2026-04-13', '{}', '{5999}'),
+        ('seen before', 'FROZEN', '2026-04-12', 'ACTIVE', '2026-04-11', '{}', '{}'),
+        ('never seen', 'FROZEN', '2026-04-12', null, null, null, null)
+      ) as card (id, status, at, seen, seen_at, allowed, blocked)`);
+
+    for (const name of await namesOfMigrations())
+      if (name >= "0005") await reader.rows(await readMigration(name));
+
+    const cards = await reader.rows(
+      "select card_id, status_contradicted, mcc_mode from cards order by card_id",
+    );
+    expect(cards).toEqual([
+      { card_id: "confirmed", status_contradicted: false, mcc_mode: "block" },
+      { card_id: "contradicted", status_contradicted: true, mcc_mode: "allow" },
+      { card_id: "never seen", status_contradicted: false, mcc_mode: null },
+      { card_id: "seen before", status_contradicted: false, mcc_mode: "none" },
+    ]);
+  });
+
   test("a migration that fails rejects and leaves nothing behind", async () => {
     await reader.rows("create table cards (somebody_elses text)");
     const db = openDatabase(database.url);
@@ -131,6 +167,7 @@ describe("the schema", () => {
   test.each([
     ["select * from cards where card_status = 'ACTIVE'", "cards"],
     ["select * from cards where cardholder_id = 'x'", "cards"],
+    ["select * from cards where status_contradicted", "cards_contradicted"],
     [
       "select * from authorizations where card_id = 'x' order by transaction_time desc limit 10",
       "authorizations_by_card",
@@ -170,6 +207,26 @@ describe("the schema", () => {
       new RegExp(`Index (Only )?Scan.* ${index}|Bitmap Index Scan on ${index}`),
     );
     expect(plan).not.toMatch(/Seq Scan on (?!cards c)/);
+  });
+
+  test("an authorization's MCC is four digits or NULL", async () => {
+    const accepted: (string | null)[] = [];
+    for (const mcc of ["5999", "599", "59999", "59a9", "", "٥٩٩٩", null])
+      await reader
+        .rows(
+          `insert into authorizations (transaction_id, event_id, card_id, transaction_status, mcc, mcc_declined,
+             received_at, field_clocks)
+           values (gen_random_uuid()::text, 'a', 'a', 'APPROVED', $1, false, now(), '[]')`,
+          [mcc],
+        )
+        .then(
+          () => accepted.push(mcc),
+          (error: unknown) => {
+            expect(String(error)).toContain("mcc_is_four_digits");
+          },
+        );
+
+    expect(accepted).toEqual(["5999", null]);
   });
 
   async function explain(query: string): Promise<string> {

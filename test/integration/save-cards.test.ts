@@ -38,6 +38,7 @@ afterAll(async () => {
 const BEFORE = "2026-04-12T09:00:00.000000Z" as Instant;
 const FIRST = "2026-04-12T10:00:00.000000Z" as Instant;
 const LATER = "2026-04-12T11:00:00.000000Z" as Instant;
+const LATEST = "2026-04-12T12:00:00.000000Z" as Instant;
 
 function apply(
   known: Card | undefined,
@@ -215,6 +216,32 @@ describe("a card of which only the clocks were read", () => {
       expect(await findCards(store.db, [what])).toEqual([after]);
     },
   );
+
+  test("tells whether its status is contradicted, whichever of the two statuses came", async () => {
+    const card_id = "contradicted";
+    const told: unknown[] = [];
+    const take = async (event: Payload, signedAt: Instant) => {
+      const [before] = await findCardClocks(store.db, [card_id]);
+      await save({ before, after: apply(before, event, signedAt) });
+      const { rows } = await store.pool.query<{ status_contradicted: boolean }>(
+        "select status_contradicted from cards where card_id = $1",
+        [card_id],
+      );
+      told.push(rows[0]?.status_contradicted);
+    };
+    const announced = (card_status: string, update_time: string) =>
+      aStatusUpdate({ card_id, card_status, update_time });
+
+    await take(announced("FROZEN", BEFORE), BEFORE);
+    await take(aCardUpdate({ card_id, card_status: "ACTIVE" }), FIRST);
+    await take(anAuthorizationOf(card_id), LATER);
+    await take(announced("FROZEN", FIRST), LATER);
+    await take(aCardUpdate({ card_id, card_status: "ACTIVE" }), LATER);
+    await take(announced("ACTIVE", LATER), LATEST);
+    await take(aCardUpdate({ card_id, card_status: "FROZEN" }), BEFORE);
+
+    expect(told).toEqual([false, true, true, false, true, false, false]);
+  });
 
   test("has values in all columns to begin with", () => {
     const row = toRow(apply(aFullCard("all"), anAuthorizationOf("all")));

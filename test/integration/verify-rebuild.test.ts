@@ -156,6 +156,8 @@ describe("verifying", () => {
     ["cards", "last_event_id", "'another'"],
     ["cards", "last_event_at", "now()"],
     ["cards", "blocked_mcc", "'{5998}'"],
+    ["cards", "mcc_mode", "'none'"],
+    ["cards", "status_contradicted", "not status_contradicted"],
     ["cards", "field_clocks", "'[]'"],
     ["cards", "field_clocks", "'{}'"],
     ["cards", "field_clocks", "'null'"],

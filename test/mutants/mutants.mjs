@@ -491,11 +491,22 @@ export const mutants = [
     edits: [
       {
         file: "src/store/write-rows.ts",
-        from: "= coalesce(${sent}, ${stored})`",
-        to: "= ${sent}`",
+        from: "return sql`coalesce(${sent}, ${stored})`;",
+        to: "return sent;",
       },
     ],
     tests: [integration("save-cards.test.ts", "only the clocks were read")],
+  },
+  {
+    name: "of a row that is known only what comes tells whether its status is contradicted",
+    edits: [
+      {
+        file: "src/store/write-rows.ts",
+        from: "return derive(next);",
+        to: "return derive((column) => sql.ref(`sent.${column}`));",
+      },
+    ],
+    tests: [integration("save-cards.test.ts", "contradicted")],
   },
   {
     name: "the connection that waits for notifications has no listener at first",

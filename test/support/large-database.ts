@@ -16,11 +16,12 @@ export async function fill(
 ): Promise<void> {
   await rows("set synchronous_commit = off");
   await rows(
-    `insert into cards (card_id, card_status, status_changed_at, observed_status, observed_status_at, allowed_mcc,
-       blocked_mcc, cardholder_id, first_seen_at, last_event_id, last_event_at, field_clocks)
+    `insert into cards (card_id, card_status, status_changed_at, observed_status, observed_status_at,
+       status_contradicted, allowed_mcc, blocked_mcc, mcc_mode, cardholder_id, first_seen_at, last_event_id,
+       last_event_at, field_clocks)
      select 'card-' || n, (array['ACTIVE', 'FROZEN', 'CANCELLED'])[1 + n % 3], now() - interval '1 day',
        (array['ACTIVE', 'FROZEN', 'CANCELLED'])[1 + (n + (n % 1000 = 0)::int) % 3], now() - interval '1 hour',
-       '{}', '{5999}', 'holder-' || n / 2, now() - interval '1 year', 'event-' || n, now(), '[]'
+       n % 1000 = 0, '{}', '{5999}', 'block', 'holder-' || n / 2, now() - interval '1 year', 'event-' || n, now(), '[]'
      from generate_series(1, $1::int) n`,
     [cards],
   );

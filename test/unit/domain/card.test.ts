@@ -317,6 +317,41 @@ describe("a status seen in passing", () => {
   });
 });
 
+describe("an announced status is contradicted", () => {
+  const frozenAtTen = aStatusAnnounced({ eventId: "a", status: "FROZEN" });
+  const seen = (eventId: string, status: string, time: string) =>
+    aCardObserved({ eventId, status, signedAt: at(time) });
+
+  test.each([
+    [true, "another one was seen later", "ACTIVE", "11:00:00"],
+    [false, "the same one was seen later", "FROZEN", "11:00:00"],
+    [false, "another one was seen before", "ACTIVE", "09:00:00"],
+    [false, "another one was seen at that time", "ACTIVE", "10:00:00"],
+  ])("%s where %s", (isContradicted, _what, status, time) => {
+    const row = rowAfter(frozenAtTen, seen("b", status, time));
+
+    expect(row.status_contradicted).toBe(isContradicted);
+  });
+
+  test("by the latest that was seen only", () => {
+    const row = rowAfter(
+      frozenAtTen,
+      seen("b", "ACTIVE", "11:00:00"),
+      seen("c", "FROZEN", "12:00:00"),
+    );
+
+    expect(row.status_contradicted).toBe(false);
+  });
+
+  test("by nothing where only one of the two is known", () => {
+    const cards = [frozenAtTen, aCardObserved({ status: "ACTIVE" })].map(
+      (event) => rowAfter(event, anAuthorizationReported({ eventId: "b" })),
+    );
+
+    expect(cards.map((row) => row.status_contradicted)).toEqual([false, false]);
+  });
+});
+
 describe("the request to cancel", () => {
   test("is dated by the earliest PRE_CANCEL, announced or seen", () => {
     const row = rowAfter(
@@ -571,6 +606,26 @@ describe("a card's fields", () => {
     });
   });
 
+  test.each([
+    ["allow", ["5999"], []],
+    ["allow", ["5999"], ["5998"]],
+    ["block", [], ["5998"]],
+    ["none", [], []],
+  ])("%s is the mode of allowed %j and blocked %j", (mode, ...lists) => {
+    const [allowedMcc, blockedMcc] = lists;
+    const row = rowAfter(
+      aCardObserved({
+        facts: { riskControl: { allowedMcc, blockedMcc, delivered: {} } },
+      }),
+    );
+
+    expect(row.mcc_mode).toBe(mode);
+  });
+
+  test("a card whose lists were never seen has no mode", () => {
+    expect(rowAfter(aCardObserved()).mcc_mode).toBeNull();
+  });
+
   test("the rules were last set when the later of their two kinds was", () => {
     const limits = aCardObserved({
       eventId: "a",
@@ -652,6 +707,7 @@ describe("a card's fields", () => {
       status_changed_at: null,
       observed_status: null,
       observed_status_at: null,
+      status_contradicted: false,
       card_limit: "1000.00",
       available_balance: "1.10",
       balance_as_of: at("10:00:00"),
@@ -659,6 +715,7 @@ describe("a card's fields", () => {
       spending_controls: [],
       allowed_mcc: ["5734"],
       blocked_mcc: [],
+      mcc_mode: "allow",
       risk_control: { a: 1 },
       no_pin_payment_amount: "20",
       metadata: { a: "b" },
