@@ -75,6 +75,7 @@ async function open(dist) {
   const folder = dist instanceof URL ? dist : pathToFileURL(resolve(dist));
   const load = (/** @type {string} */ file) =>
     import(`${folder.href}/src/${file}.js`);
+  const { prepareDatabase } = await load("prepare-database");
   const { createPool, createDatabase } = await load("store/database");
   const { recordEvents } = await load("store/inbox");
   const { reconcileEvents } = await load("reconcile-events");
@@ -86,9 +87,7 @@ async function open(dist) {
   // Its own migrations: a build may be faster by what its tables are.
   const database = await environment.emptyDatabase();
   const { url } = database;
-  await (
-    await load("prepare-database")
-  ).prepareDatabase(url, { kind: "postgres", url }, createLogger("error"));
+  await prepareDatabase(url, { kind: "postgres", url }, createLogger("error"));
   const openPool = (/** @type {boolean} */ looksUpOnly) =>
     createPool({
       url,

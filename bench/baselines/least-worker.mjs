@@ -1,6 +1,7 @@
 // The least that keeps these tables: every column that a payload of the bench fills, and for each field of a card and of
 // an authorization the newest event wins, whatever order they come in. Left out: validation, locks of its own, the rules
-// of finality and authority, a card_status that was only seen in passing, retries, queue, logs, metrics.
+// of finality and authority, a card_status that was only seen in passing, whether it is contradicted, retries, queue,
+// logs, metrics.
 // In transactions of the product's size, with its ways to send arrays and to mark the events as they are read, and with
 // less read: of what is known, only the clocks. A worker that keeps its promises does more in each of its transactions.
 import { textArray } from "../../dist/src/store/array-parameter.js";

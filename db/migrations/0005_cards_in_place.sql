@@ -10,7 +10,7 @@ alter table cards add column status_contradicted boolean not null default false;
 create index cards_contradicted on cards (card_id) where status_contradicted;
 update cards set status_contradicted = true
 where observed_status <> card_status and observed_status_at > status_changed_at;
-comment on column cards.status_contradicted is 'A snapshot showed another status (observed_status) later than the one that was announced (card_status): an announcement is late or was lost.';
+comment on column cards.status_contradicted is 'A snapshot showed another status (observed_status) than the one that stands (card_status), and later: an announcement is late or was lost.';
 
 -- For a generated column PostgreSQL copies every row that it updates once more: 3 us.
 alter table cards alter column mcc_mode drop expression;

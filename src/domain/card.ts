@@ -126,7 +126,7 @@ export function mccMode({
   return blockedMcc.length > 0 ? "block" : "none";
 }
 
-/** A snapshot showed another status later: an announcement is late or was lost. */
+/** A snapshot showed another status than the one that stands, and later: an announcement is late or was lost. */
 export function isContradicted({ registers }: Card): boolean {
   const { cardStatus, observedStatus } = registers;
   if (cardStatus === undefined || observedStatus === undefined) return false;

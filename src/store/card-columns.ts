@@ -164,7 +164,7 @@ export const USE_REGISTERS: ReadonlySet<string> = new Set<
   keyof UseFacts | "lastEvent"
 >(["cardNumber", "cardholderId", "availableBalance", "lastEvent"]);
 
-/** As `isContradicted`: an event as a rule says one of the two statuses anew, and the other one was not read. */
+/** As `isContradicted`, for PostgreSQL: most events say one of the two statuses, and the other one was not read. */
 function isContradictedNext(
   next: (column: keyof CardsTable) => RawBuilder<unknown>,
 ): RawBuilder<unknown> {

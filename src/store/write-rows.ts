@@ -25,7 +25,10 @@ export interface Column<Entity, Value> {
    * NULL is written as NULL.
    */
   readonly staysWithout?: "itself" | (string & {});
-  /** The same from the row's other columns, where a part of it is written that need not have what `read` looks at. */
+  /**
+   * The value by what the row then has in other columns, for an update of a part of it: what `read` looks at need not have
+   * been read. Such a column is not sent.
+   */
   readonly derive?: (next: Next) => RawBuilder<unknown>;
   /** The text that PostgreSQL casts to the value, where there is a shorter way to it than the value. */
   readonly writeText?: (entity: Entity) => string;

@@ -17,11 +17,6 @@ const silent = createLogger("silent");
 
 const MIGRATIONS = new URL("../../db/migrations/", import.meta.url);
 
-const namesOfMigrations = async () => (await readdir(MIGRATIONS)).toSorted();
-
-const readMigration = (name: string) =>
-  readFile(new URL(name, MIGRATIONS), "utf8");
-
 const openDatabase = (url: string): Database => openStore(url).db;
 
 describe("migrations of an empty database", () => {
@@ -93,9 +88,11 @@ describe("migrations of an empty database", () => {
     expect(pending).toEqual([]);
   });
 
-  test("what the fifth one makes of stored cards: contradicted ones are marked, and the mode stays", async () => {
-    for (const name of await namesOfMigrations())
-      if (name < "0005") await reader.rows(await readMigration(name));
+  test("the fifth one marks the stored cards that are contradicted, and leaves their modes", async () => {
+    const names = (await readdir(MIGRATIONS)).toSorted();
+    const run = async (name: string) =>
+      reader.rows(await readFile(new URL(name, MIGRATIONS), "utf8"));
+    for (const name of names.filter((one) => one < "0005")) await run(name);
     await reader.rows(`
       insert into cards (card_id, card_status, status_changed_at, observed_status, observed_status_at, allowed_mcc,
         blocked_mcc, first_seen_at, last_event_id, last_event_at, field_clocks)
@@ -107,8 +104,7 @@ describe("migrations of an empty database", () => {
         ('never seen', 'FROZEN', '2026-04-12', null, null, null, null)
       ) as card (id, status, at, seen, seen_at, allowed, blocked)`);
 
-    for (const name of await namesOfMigrations())
-      if (name >= "0005") await reader.rows(await readMigration(name));
+    for (const name of names.filter((one) => one >= "0005")) await run(name);
 
     const cards = await reader.rows(
       "select card_id, status_contradicted, mcc_mode from cards order by card_id",
@@ -227,6 +223,36 @@ describe("the schema", () => {
         );
 
     expect(accepted).toEqual(["5999", null]);
+  });
+
+  /** What an index has taken for each of so many entries that came one after the other. */
+  async function bytesAnEntry(index: string, count: number): Promise<number> {
+    const [row] = await reader.rows(
+      `select pg_relation_size('${index}')::int as bytes`,
+    );
+    return Number(row?.["bytes"]) / count;
+  }
+
+  test("the index of a card's events keeps equal entries as one", async () => {
+    await reader.rows(
+      `insert into webhook_events (event_id, event_type, card_id, body_sha256, signed_at, state)
+       select gen_random_uuid(), 'x', 'the id of card ' || n % 10, '', now() + n * interval '1 s', 'processed'
+       from generate_series(1, 10000) n`,
+    );
+
+    expect(await bytesAnEntry("webhook_events_card", 10_000)).toBeLessThan(20);
+  });
+
+  test("the index of authorizations by time has full pages, since the next one comes at its end", async () => {
+    await reader.rows(
+      `insert into authorizations (transaction_id, event_id, card_id, transaction_status, mcc_declined, received_at,
+         transaction_time, field_clocks)
+       select n, n, n, 'APPROVED', false, now(), now() + n * interval '1 s', '[]' from generate_series(1, 10000) n`,
+    );
+
+    expect(await bytesAnEntry("authorizations_by_time", 10_000)).toBeLessThan(
+      30,
+    );
   });
 
   async function explain(query: string): Promise<string> {

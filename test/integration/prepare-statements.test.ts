@@ -1,24 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { sql } from "kysely";
 import type { Database } from "../../src/store/database.ts";
-import type { Card } from "../../src/domain/card.ts";
-import { applyToCard } from "../../src/domain/card.ts";
 import { findAuthorizations } from "../../src/store/authorizations.ts";
-import { findCards, saveCards } from "../../src/store/cards.ts";
+import { findCards } from "../../src/store/cards.ts";
 import { takeWaitingEvents } from "../../src/store/inbox.ts";
 import { inTransaction } from "../../src/store/transaction.ts";
 import type { TestDatabase } from "../support/database.ts";
 import { createTestDatabase } from "../support/database.ts";
 import type { TestStore } from "../support/store.ts";
 import { openStore } from "../support/store.ts";
-import {
-  aCardObserved,
-  aStatusAnnounced,
-  anAuthorizationReported,
-  at,
-} from "../support/events.ts";
-
-const NO_RULES = { allowedMcc: [], blockedMcc: [], delivered: {} };
 
 let database: TestDatabase;
 let store: TestStore;
@@ -89,8 +79,8 @@ describe("an update of a worker", () => {
     await inTransaction(store.db, (trx) => takeWaitingEvents(trx, ["a"], true));
 
     const statements = await preparedStatements(store.db);
-    const mark = statements.find((text) => text.startsWith("update")) ?? "";
-    const [set = ""] = mark.split(" where ");
+    const mark = statements.find((text) => text.includes("webhook_events"));
+    const [set = ""] = mark?.split(" where ") ?? [];
     const marked = [...set.matchAll(/"(\w+)" = /g)].map(([, name]) => name);
     const { rows } = await store.pool.query<{ columns: string[] }>(`
       select array_agg(attname::text) as columns
@@ -104,54 +94,5 @@ describe("an update of a worker", () => {
     expect(rows).toHaveLength(4);
     for (const { columns } of rows)
       expect(columns.filter((name) => marked.includes(name))).not.toEqual([]);
-  });
-
-  test("of a card touches no index unless it has another status", async () => {
-    const events = [
-      aCardObserved({ status: "ACTIVE", facts: { cardholderId: "somebody" } }),
-      anAuthorizationReported({ eventId: "b", happenedAt: at("11:00:00") }),
-      aCardObserved({
-        eventId: "c",
-        status: "ACTIVE",
-        signedAt: at("12:00:00"),
-        facts: { availableBalance: "90", riskControl: NO_RULES },
-      }),
-      aStatusAnnounced({
-        eventId: "d",
-        status: "ACTIVE",
-        changedAt: at("13:00:00"),
-      }),
-      aStatusAnnounced({
-        eventId: "e",
-        status: "FROZEN",
-        changedAt: at("14:00:00"),
-      }),
-    ];
-
-    const counts = await inTransaction(store.db, async (trx) => {
-      let before: Card | undefined;
-      const counts: unknown[] = [];
-      for (const event of events) {
-        const after = applyToCard(before, event);
-        await saveCards(trx, [{ before, after }]);
-        const { rows } = await trx.executeQuery(
-          sql`select n_tup_upd::int as updated, n_tup_hot_upd::int as "inPlace"
-              from pg_stat_xact_user_tables where relname = 'cards'`.compile(
-            store.db,
-          ),
-        );
-        counts.push(...rows);
-        before = after;
-      }
-      return counts;
-    });
-
-    expect(counts).toEqual([
-      { updated: 0, inPlace: 0 },
-      { updated: 1, inPlace: 1 },
-      { updated: 2, inPlace: 2 },
-      { updated: 3, inPlace: 3 },
-      { updated: 4, inPlace: 3 },
-    ]);
   });
 });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { sql } from "kysely";
 import type { Card } from "../../src/domain/card.ts";
 import { applyToCard } from "../../src/domain/card.ts";
 import type { Instant } from "../../src/domain/instant.ts";
@@ -21,6 +22,12 @@ import {
 import type { Payload } from "../support/fixtures.ts";
 import type { TestStore } from "../support/store.ts";
 import { openStore } from "../support/store.ts";
+import {
+  aCardObserved,
+  aStatusAnnounced,
+  anAuthorizationReported,
+  at,
+} from "../support/events.ts";
 
 let database: TestDatabase;
 let store: TestStore;
@@ -34,6 +41,8 @@ afterAll(async () => {
   await store.close();
   await database.drop();
 });
+
+const NO_RULES = { allowedMcc: [], blockedMcc: [], delivered: {} };
 
 const BEFORE = "2026-04-12T09:00:00.000000Z" as Instant;
 const FIRST = "2026-04-12T10:00:00.000000Z" as Instant;
@@ -109,6 +118,54 @@ describe("saving a card", () => {
     await save({ before: undefined, after });
 
     expect(await findCards(store.db, ["mended"])).toEqual([after]);
+  });
+
+  test("touches no index while what is indexed stays as it is: the row is updated in its place", async () => {
+    const events = [
+      aCardObserved({ status: "ACTIVE", facts: { cardholderId: "somebody" } }),
+      anAuthorizationReported({ eventId: "b", happenedAt: at("11:00:00") }),
+      aCardObserved({
+        eventId: "c",
+        status: "ACTIVE",
+        signedAt: at("12:00:00"),
+        facts: { availableBalance: "90", riskControl: NO_RULES },
+      }),
+      aStatusAnnounced({
+        eventId: "d",
+        status: "ACTIVE",
+        changedAt: at("13:00:00"),
+      }),
+      aStatusAnnounced({
+        eventId: "e",
+        status: "FROZEN",
+        changedAt: at("14:00:00"),
+      }),
+    ];
+
+    const inPlace = await inTransaction(store.db, async (trx) => {
+      // Of this session: also of its transactions before that are not reported yet.
+      const count = async () => {
+        const { rows } = await trx.executeQuery(
+          sql<{ count: number }>`
+            select n_tup_hot_upd::int as count
+            from pg_stat_xact_user_tables where relname = 'cards'`.compile(
+            store.db,
+          ),
+        );
+        return rows[0]?.count ?? NaN;
+      };
+      let before: Card | undefined;
+      const counts: number[] = [];
+      for (const event of events) {
+        const after = applyToCard(before, event);
+        await saveCards(trx, [{ before, after }]);
+        counts.push(await count());
+        before = after;
+      }
+      return counts.map((one) => one - (counts[0] ?? NaN));
+    });
+
+    expect(inPlace).toEqual([0, 1, 2, 3, 3]);
   });
 
   test("fails where the row was deleted meanwhile", async () => {
