@@ -79,7 +79,7 @@ function write(element: Element, buffer: Buffer, at: number): number {
 }
 
 /** Most texts of a row are shorter; up to here a loop is quicker than the call into Node.js. */
-const SHORT = 40;
+const SHORT = 48;
 
 function writeText(text: string, buffer: Buffer, at: number): number {
   if (text.length > SHORT) return buffer.write(text, at);

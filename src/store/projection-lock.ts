@@ -14,9 +14,10 @@ export async function lockProjection(
   cardIds: readonly string[],
   transactionIds: readonly string[],
 ): Promise<void> {
+  // Joined, and not written with `${id}`: what is no text of its own to V8 takes longer to send.
   const names = [
-    ...cardIds.map((id) => `card ${id}`),
-    ...transactionIds.map((id) => `transaction ${id}`),
+    ...cardIds.map((id) => ["card ", id].join("")),
+    ...transactionIds.map((id) => ["transaction ", id].join("")),
   ];
   await lock(trx, textArray(names));
 }

@@ -2,6 +2,7 @@ import type { Instant } from "../domain/instant.ts";
 import {
   epochSecondOf,
   instantFromEpochMs,
+  instantOf,
   microsecondsOf,
 } from "../domain/instant.ts";
 
@@ -11,7 +12,7 @@ const TIMESTAMPTZ =
 /** PostgreSQL writes `2026-04-12 07:27:39.48+00`, in the session's time zone. Keeps the microseconds. */
 export function readTimestamptz(text: string): Instant {
   if (isPlain(text))
-    return `${text.slice(0, 10)}T${text.slice(11, 19)}.${text.slice(20, -3).padEnd(6, "0")}Z` as Instant;
+    return instantOf(text, 0, text, DECIMALS_AT, text.length - UTC.length);
   const match = TIMESTAMPTZ.exec(text);
   if (match === null)
     throw new RangeError("a timestamptz outside the years 0001 to 9999");
@@ -27,8 +28,11 @@ export function readTimestamptz(text: string): Instant {
 
 /** In UTC, as the service's own sessions have it, and with a year of four digits: taken apart without a pattern. */
 function isPlain(text: string): boolean {
-  return text.charAt(10) === " " && text.endsWith("+00");
+  return text.charAt(10) === " " && text.endsWith(UTC);
 }
+
+const UTC = "+00";
+const DECIMALS_AT = "YYYY-MM-DD HH:MM:SS.".length;
 
 /** PostgreSQL counts from the year 2000. */
 const EPOCH_SECOND = Date.UTC(2000, 0, 1) / 1_000;

@@ -78,25 +78,27 @@ function decodeData(
   outer: Envelope,
   times: DeliveryTimes,
 ): Decoded {
-  const type = findEventType(outer.eventType);
-  const legible = {
-    text,
-    isSensitive: isSensitive(outer.eventType, type !== undefined, text),
-  };
+  const { eventId, eventType, sourceId } = outer;
+  const type = findEventType(eventType);
+  const mustNotBeKept = isSensitive(eventType, type !== undefined, text);
   if (type === undefined) {
     return {
       kind: "unhandled",
-      ...legible,
+      text,
+      isSensitive: mustNotBeKept,
       envelope: outer,
       cardId: idIn(outer.data, "card_id"),
     };
   }
-  const { eventId, eventType, sourceId } = outer;
-  const decoded = type.decode(outer.data, { eventId, sourceId, ...times });
+  // Spread behind other properties, as the results below, V8 would look each of them up and define it.
+  const { signedAt, receivedAt } = times;
+  const context = { eventId, sourceId, signedAt, receivedAt };
+  const decoded = type.decode(outer.data, context);
   if (!decoded.success) {
     return {
       kind: "malformed",
-      ...legible,
+      text,
+      isSensitive: mustNotBeKept,
       eventId,
       eventType,
       issues: issuesOf(decoded.error, ["data"]),
@@ -105,7 +107,8 @@ function decodeData(
   const { event } = decoded;
   return {
     kind: "known",
-    ...legible,
+    text,
+    isSensitive: mustNotBeKept,
     envelope: outer,
     cardId: event.cardId,
     event,

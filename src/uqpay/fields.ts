@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Instant } from "../domain/instant.ts";
-import { instantFromEpochMs } from "../domain/instant.ts";
+import { instantFromEpochMs, instantOf } from "../domain/instant.ts";
 import type { Json, JsonObject } from "../domain/json.ts";
 import { remember } from "../domain/remember.ts";
 import { numeralOf } from "./parse-json.ts";
@@ -184,11 +184,13 @@ export function readInstant(input: unknown): Reading<Instant> {
   const text = plainInstant(input.trim());
   if (text === undefined) return { fault };
   const offsetAt = text.length - (text.endsWith("Z") ? 1 : "+HH:MM".length);
-  const utc = toUtc(text.slice(0, SECOND_ENDS_AT) + text.slice(offsetAt));
+  const second = text.slice(0, SECOND_ENDS_AT);
+  const utc = toUtc(
+    text.endsWith("Z") ? second : second + text.slice(offsetAt),
+  );
   if (utc === null) return { fault };
-  const decimals = text.slice(SECOND_ENDS_AT + ".".length, offsetAt);
-  const microseconds = decimals.padEnd(6, "0").slice(0, 6);
-  return { value: `${utc}.${microseconds}Z` as Instant };
+  const decimalsAt = SECOND_ENDS_AT + ".".length;
+  return { value: instantOf(utc, 0, text, decimalsAt, offsetAt) };
 }
 
 const PLAIN_INSTANT =
@@ -211,8 +213,8 @@ function plainInstant(text: string): string | undefined {
 }
 
 /**
- * From `YYYY-MM-DDTHH:MM:SS` with `±HH:MM` or `Z` behind to its second in UTC, without the offset; null where there is no
- * such time. What comes together happened in a few seconds: see `textOfSecond`.
+ * From `YYYY-MM-DDTHH:MM:SS`, in UTC or with `±HH:MM` behind, to its second in UTC; null where there is no such time.
+ * What comes together happened in a few seconds: see `textOfSecond`.
  */
 const toUtc = remember(100, (time: string): string | null => {
   const written = time.slice(0, SECOND_ENDS_AT);
@@ -222,7 +224,7 @@ const toUtc = remember(100, (time: string): string | null => {
     return null;
   const offset = time.slice(SECOND_ENDS_AT);
   const offsetMinutes =
-    offset === "Z" ? 0 : toMinutes(offset.slice(0, -3), offset.slice(-2));
+    offset === "" ? 0 : toMinutes(offset.slice(0, -3), offset.slice(-2));
   if (offsetMinutes === undefined) return null;
   const utc = local - offsetMinutes * 60_000;
   return utc < EARLIEST_MS || utc > LATEST_MS

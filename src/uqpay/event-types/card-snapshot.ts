@@ -69,15 +69,18 @@ const MOST_CONTROLS = 100;
 
 const spendingControl = keptObject(
   z.object({ amount: optional(readAmount), interval: optional(readWord) }),
-  ({ amount, interval }, delivered): SpendingControl => ({
-    ...Object.fromEntries(
-      Object.entries(delivered).filter(
-        ([name]) => name !== "amount" && name !== "interval",
-      ),
-    ),
-    ...(amount !== undefined && { amount }),
-    ...(interval !== undefined && { interval }),
-  }),
+  ({ amount, interval }, delivered): SpendingControl =>
+    delivered["amount"] === amount && delivered["interval"] === interval
+      ? (delivered as SpendingControl)
+      : {
+          ...Object.fromEntries(
+            Object.entries(delivered).filter(
+              ([name]) => name !== "amount" && name !== "interval",
+            ),
+          ),
+          ...(amount !== undefined && { amount }),
+          ...(interval !== undefined && { interval }),
+        },
 );
 
 const spendingControls = listOf(
@@ -108,14 +111,10 @@ function keptObject<Shape extends z.ZodType, Value>(
 }
 
 /** `{"": ""}` is how one real payload writes "no metadata". */
-const metadata = optional(readJsonObject).transform(
-  (object) =>
-    object &&
-    Object.fromEntries(
-      Object.entries(object).filter(
-        ([key, value]) => key !== "" || value !== "",
-      ),
-    ),
+const metadata = optional(readJsonObject).transform((object) =>
+  object?.[""] === ""
+    ? Object.fromEntries(Object.entries(object).filter(([key]) => key !== ""))
+    : object,
 );
 
 const cardholder = z.object(

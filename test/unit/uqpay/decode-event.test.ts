@@ -744,6 +744,36 @@ describe("a card's facts", () => {
   });
 
   test.each([
+    [
+      { amount: "5", interval: "PER_TRANSACTION", per: 2 },
+      { amount: "5", interval: "PER_TRANSACTION", per: 2 },
+    ],
+    [
+      { amount: 5, interval: "PER_TRANSACTION", per: 2 },
+      { amount: "5", interval: "PER_TRANSACTION", per: 2 },
+    ],
+    [
+      { amount: "5", interval: "", per: 2 },
+      { amount: "5", per: 2 },
+    ],
+    [{ amount: "", interval: null, per: 2 }, { per: 2 }],
+    [{ per: 2 }, { per: 2 }],
+  ])("keep of the spending control %j all that it says", (control, kept) => {
+    const { facts } = eventIn(decode(UPDATE, { spending_controls: [control] }));
+
+    expect(facts).toHaveProperty("spendingControls", [kept]);
+  });
+
+  test.each([
+    [{ "": "", a: "1" }, { a: "1" }],
+    [{ "": "1" }, { "": "1" }],
+  ])("keep of the metadata %j all but the empty pair", (metadata, kept) => {
+    const { facts } = eventIn(decode(UPDATE, { metadata }));
+
+    expect(facts).toHaveProperty("metadata", kept);
+  });
+
+  test.each([
     ["risk_control", [null, "", []]],
     ["risk_controls", [null, "", []]],
     ["cardholder", [null, "", []]],
