@@ -52,20 +52,28 @@ export function instantOf(
     second.charCodeAt(at + 17),
     second.charCodeAt(at + 18),
     POINT,
-    from < to ? decimals.charCodeAt(from) : DIGIT_ZERO,
-    from + 1 < to ? decimals.charCodeAt(from + 1) : DIGIT_ZERO,
-    from + 2 < to ? decimals.charCodeAt(from + 2) : DIGIT_ZERO,
-    from + 3 < to ? decimals.charCodeAt(from + 3) : DIGIT_ZERO,
-    from + 4 < to ? decimals.charCodeAt(from + 4) : DIGIT_ZERO,
-    from + 5 < to ? decimals.charCodeAt(from + 5) : DIGIT_ZERO,
+    digitBefore(to, decimals, from),
+    digitBefore(to, decimals, from + 1),
+    digitBefore(to, decimals, from + 2),
+    digitBefore(to, decimals, from + 3),
+    digitBefore(to, decimals, from + 4),
+    digitBefore(to, decimals, from + 5),
     Z,
   ) as Instant;
 }
 
-/** The instant that stands there in a text. */
-export function instantAt(text: string, at: number): Instant {
-  const decimalsAt = at + DECIMALS_AT;
-  return instantOf(text, at, text, decimalsAt, decimalsAt + 6);
+/** The code of what stands there, or that of zero behind the end. */
+function digitBefore(end: number, text: string, at: number): number {
+  return at < end ? text.charCodeAt(at) : DIGIT_ZERO;
+}
+
+/** The instant that stands there in a text; its decimals may be fewer than six, and then end at `end`. */
+export function instantAt(
+  text: string,
+  at: number,
+  end = at + INSTANT_LENGTH - "Z".length,
+): Instant {
+  return instantOf(text, at, text, at + DECIMALS_AT, end);
 }
 
 /** What comes together happened in a few seconds, and the calendar takes a dozen times as long as looking them up. */

@@ -223,8 +223,7 @@ function datedBy(clocks: Dated[], clock: Clock): Dated {
     if (order < 0) break;
   }
   const dated = { clock, set: 0 };
-  if (at === clocks.length) clocks.push(dated);
-  else clocks.splice(at, 0, dated);
+  clocks.splice(at, 0, dated);
   return dated;
 }
 

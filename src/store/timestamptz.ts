@@ -1,6 +1,7 @@
 import type { Instant } from "../domain/instant.ts";
 import {
   epochSecondOf,
+  instantAt,
   instantFromEpochMs,
   instantOf,
   microsecondsOf,
@@ -11,19 +12,14 @@ const TIMESTAMPTZ =
 
 /** PostgreSQL writes `2026-04-12 07:27:39.48+00`, in the session's time zone. Keeps the microseconds. */
 export function readTimestamptz(text: string): Instant {
-  if (isPlain(text))
-    return instantOf(text, 0, text, DECIMALS_AT, text.length - UTC.length);
+  if (isPlain(text)) return instantAt(text, 0, text.length - UTC.length);
   const match = TIMESTAMPTZ.exec(text);
   if (match === null)
     throw new RangeError("a timestamptz outside the years 0001 to 9999");
   const [, date = "", time = "", decimals = "", hours = "", minutes = "00"] =
     match;
-  const microseconds = decimals.padEnd(6, "0");
   const utcMs = Date.parse(`${date}T${time}${hours}:${minutes}`);
-  return instantFromEpochMs(utcMs).replace(
-    /\d{6}Z$/,
-    `${microseconds}Z`,
-  ) as Instant;
+  return instantOf(instantFromEpochMs(utcMs), 0, decimals, 0, decimals.length);
 }
 
 /** In UTC, as the service's own sessions have it, and with a year of four digits: taken apart without a pattern. */
@@ -32,7 +28,6 @@ function isPlain(text: string): boolean {
 }
 
 const UTC = "+00";
-const DECIMALS_AT = "YYYY-MM-DD HH:MM:SS.".length;
 
 /** PostgreSQL counts from the year 2000. */
 const EPOCH_SECOND = Date.UTC(2000, 0, 1) / 1_000;

@@ -90,7 +90,7 @@ function decodeData(
       cardId: idIn(outer.data, "card_id"),
     };
   }
-  // Spread behind other properties, as the results below, V8 would look each of them up and define it.
+  // One by one, here and in the results below: what is spread behind other properties V8 looks up and defines anew.
   const { signedAt, receivedAt } = times;
   const context = { eventId, sourceId, signedAt, receivedAt };
   const decoded = type.decode(outer.data, context);

@@ -69,6 +69,7 @@ const MOST_CONTROLS = 100;
 
 const spendingControl = keptObject(
   z.object({ amount: optional(readAmount), interval: optional(readWord) }),
+  // Nearly all are in our form as they come.
   ({ amount, interval }, delivered): SpendingControl =>
     delivered["amount"] === amount && delivered["interval"] === interval
       ? (delivered as SpendingControl)
