@@ -2,15 +2,14 @@ import type { CardEvent } from "./domain/card-event.ts";
 import { applyToProjection } from "./reconcile-events.ts";
 import type { Database, Transaction } from "./store/database.ts";
 import { describeError } from "./store/errors.ts";
-import {
-  insertLateEvent,
-  lockEvent,
-  lockQuarantined,
-  resolveQuarantined,
-} from "./store/event-records.ts";
-import type { QuarantineRecord } from "./store/event-records.ts";
+import { insertLateEvent, lockEvent } from "./store/event-records.ts";
 import { findStoredDigest, markReplayed } from "./store/inbox.ts";
 import { lockProjection } from "./store/projection-lock.ts";
+import type { QuarantineRecord } from "./store/quarantine-records.ts";
+import {
+  lockQuarantined,
+  resolveQuarantined,
+} from "./store/quarantine-records.ts";
 import type { ColumnChange } from "./store/row-changes.ts";
 import { compareProjections, readProjection } from "./store/row-changes.ts";
 import type { DecodedEvent, Issue } from "./uqpay/decode-event.ts";

@@ -23,7 +23,7 @@ import { createWebhookReceiver } from "./receive-webhook.ts";
 import type { Database, EventState } from "./store/database.ts";
 import { EVENT_STATES, createDatabase, createPool } from "./store/database.ts";
 import { describeError, isDataFault } from "./store/errors.ts";
-import { listEvents, listQuarantine } from "./store/event-records.ts";
+import { listEvents } from "./store/event-records.ts";
 import type { Found, Recorded } from "./store/inbox.ts";
 import {
   findCopies,
@@ -31,6 +31,7 @@ import {
   recordEvents,
 } from "./store/inbox.ts";
 import { countOpenQuarantine, quarantine } from "./store/quarantine.ts";
+import { listQuarantine } from "./store/quarantine-records.ts";
 import { within } from "./within.ts";
 import { startWorker } from "./worker.ts";
 

@@ -1,10 +1,10 @@
 import type { Config } from "../config.ts";
 import { EVENT_STATES, QUARANTINE_REASONS } from "../store/database.ts";
+import { listEvents } from "../store/event-records.ts";
 import {
-  listEvents,
   listQuarantine,
   resolveQuarantined,
-} from "../store/event-records.ts";
+} from "../store/quarantine-records.ts";
 import { formatTable } from "./format-table.ts";
 import { print } from "./print.ts";
 import {

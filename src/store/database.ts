@@ -136,6 +136,8 @@ export interface Tables {
 
 export type Database = Kysely<Tables>;
 export type Transaction = KyselyTransaction<Tables>;
+/** What may be asked by itself or within a transaction. */
+export type Reader = Database | Transaction;
 /** Runs statements that are compiled already. */
 export type Executor = Pick<Database, "executeQuery">;
 /** What holds locks takes one of these, so that it cannot be called outside of a transaction. */

@@ -3,11 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { reconcileEvents } from "../../src/reconcile-events.ts";
 import type { Database } from "../../src/store/database.ts";
 import { createDatabase } from "../../src/store/database.ts";
-import {
-  findEventsOfCard,
-  listEvents,
-  listQuarantine,
-} from "../../src/store/event-records.ts";
+import { findEventsOfCard, listEvents } from "../../src/store/event-records.ts";
 import {
   findCopies,
   findOldestWaitingSeconds,
@@ -15,6 +11,7 @@ import {
   takeStalledEvents,
 } from "../../src/store/inbox.ts";
 import { countOpenQuarantine, quarantine } from "../../src/store/quarantine.ts";
+import { listQuarantine } from "../../src/store/quarantine-records.ts";
 import { dropOldBodies } from "../../src/store/retention.ts";
 import type { TestDatabase } from "../support/database.ts";
 import { createTestDatabase } from "../support/database.ts";
