@@ -78,7 +78,7 @@ function write(element: Element, buffer: Buffer, at: number): number {
   return element.length;
 }
 
-/** Most texts of a row are shorter, and no lock's name is longer; up to here a loop is quicker than the call into Node.js. */
+/** No lock's name with a UUID is longer, nor most texts of a row: a loop is quicker than the call into Node.js. */
 const SHORT = 48;
 
 function writeText(text: string, buffer: Buffer, at: number): number {

@@ -9,8 +9,8 @@ import { textArray } from "./array-parameter.ts";
 import { compileOnce } from "./compile-once.ts";
 import type {
   AuthorizationsTable,
+  Database,
   Executor,
-  Reader,
   TransactionExecutor,
 } from "./database.ts";
 import { fieldClocks } from "./field-clocks.ts";
@@ -246,7 +246,7 @@ function toAuthorization(
 
 /** The transactions that the table lists under these cards. */
 export async function findTransactionIdsOfCards(
-  db: Reader,
+  db: Database,
   cardIds: readonly string[],
 ): Promise<string[]> {
   const rows = await db

@@ -134,10 +134,9 @@ export interface Tables {
   authorizations: AuthorizationsTable;
 }
 
+/** A transaction is one, too: what takes this may be asked by itself or within one. */
 export type Database = Kysely<Tables>;
 export type Transaction = KyselyTransaction<Tables>;
-/** What may be asked by itself or within a transaction. */
-export type Reader = Database | Transaction;
 /** Runs statements that are compiled already. */
 export type Executor = Pick<Database, "executeQuery">;
 /** What holds locks takes one of these, so that it cannot be called outside of a transaction. */

@@ -1,9 +1,9 @@
 import { sql } from "kysely";
-import type { SelectQueryBuilder } from "kysely";
+import type { SelectQueryBuilder, Selectable } from "kysely";
 import type { Instant } from "../domain/instant.ts";
 import type {
+  Database,
   EventState,
-  Reader,
   Tables,
   Transaction,
   WebhookEventsTable,
@@ -48,7 +48,7 @@ const SUMMARY_COLUMNS = [
 
 /** A page of one end, by the time at which they were stored, and by id where that is the same. */
 export async function listEvents(
-  db: Reader,
+  db: Database,
   filter: EventFilter,
   limit: number,
   order: ListOrder = "oldest",
@@ -140,7 +140,7 @@ const RECORD_COLUMNS = [
 
 /** The events of these cards that have been applied. */
 export async function findAppliedEvents(
-  db: Reader,
+  db: Database,
   cardIds: readonly string[],
 ): Promise<EventRecord[]> {
   const rows = await db
@@ -154,7 +154,7 @@ export async function findAppliedEvents(
 
 /** All events about a card that are stored, in whatever state. */
 export async function findEventsOfCard(
-  db: Reader,
+  db: Database,
   cardId: string,
 ): Promise<EventRecord[]> {
   const rows = await db
@@ -167,7 +167,7 @@ export async function findEventsOfCard(
 }
 
 export async function findEvents(
-  db: Reader,
+  db: Database,
   eventIds: readonly string[],
 ): Promise<EventRecord[]> {
   const rows = await db
@@ -180,7 +180,7 @@ export async function findEvents(
 
 /** Applied events that came at exactly these times: the way from a row's `received_at` back to its event. */
 export async function findAppliedEventsReceivedAt(
-  db: Reader,
+  db: Database,
   receivedAt: readonly Instant[],
 ): Promise<EventRecord[]> {
   const rows = await db
@@ -194,7 +194,7 @@ export async function findAppliedEventsReceivedAt(
 
 /** Applied events whose bodies speak of one of these ids. Reads the whole inbox: only for rows that are gone. */
 export async function findAppliedEventsAbout(
-  db: Reader,
+  db: Database,
   ids: readonly string[],
 ): Promise<EventRecord[]> {
   const rows = await db
@@ -224,7 +224,7 @@ export async function lockEvent(
 
 /** The ids of cards that events or rows speak of, after this one, in the order of ids. */
 export async function pageCardIds(
-  db: Reader,
+  db: Database,
   after: string,
   limit: number,
 ): Promise<string[]> {
@@ -278,12 +278,9 @@ export async function insertLateEvent(
   return inserted !== undefined;
 }
 
-function toRecord(row: {
-  [Column in (typeof RECORD_COLUMNS)[number]]: Column extends
-    "signed_at" | "received_at"
-    ? Instant
-    : WebhookEventsTable[Column];
-}): EventRecord {
+function toRecord(
+  row: Selectable<Pick<WebhookEventsTable, (typeof RECORD_COLUMNS)[number]>>,
+): EventRecord {
   return {
     eventId: row.event_id,
     eventType: row.event_type,

@@ -1,6 +1,12 @@
 import { sql } from "kysely";
+import type { Selectable } from "kysely";
 import type { Instant } from "../domain/instant.ts";
-import type { QuarantineReason, Reader, Transaction } from "./database.ts";
+import type {
+  Database,
+  QuarantineReason,
+  QuarantinedEventsTable,
+  Transaction,
+} from "./database.ts";
 import type { ListOrder } from "./event-records.ts";
 
 /** Which quarantined deliveries an operator asks for. */
@@ -45,7 +51,7 @@ const QUARANTINE_COLUMNS = [
 ] as const;
 
 export async function listQuarantine(
-  db: Reader,
+  db: Database,
   filter: QuarantineFilter,
   limit: number,
   order: ListOrder = "oldest",
@@ -94,7 +100,7 @@ export async function lockQuarantined(
 }
 
 export async function resolveQuarantined(
-  db: Reader,
+  db: Database,
   ids: readonly string[],
   resolution: string,
 ): Promise<number> {
@@ -107,19 +113,11 @@ export async function resolveQuarantined(
   return Number(result.numUpdatedRows);
 }
 
-function toQuarantineRecord(row: {
-  id: string;
-  reason: QuarantineReason;
-  event_id: string | null;
-  event_type: string | null;
-  issues: unknown;
-  body: Buffer | null;
-  body_sha256: Buffer;
-  signed_at: Instant | null;
-  received_at: Instant;
-  deliveries: number;
-  resolution: string | null;
-}): QuarantineRecord {
+function toQuarantineRecord(
+  row: Selectable<
+    Pick<QuarantinedEventsTable, (typeof QUARANTINE_COLUMNS)[number]>
+  >,
+): QuarantineRecord {
   return {
     id: row.id,
     reason: row.reason,

@@ -3,7 +3,7 @@ import { sql } from "kysely";
 import type { Json } from "../domain/json.ts";
 import { AUTHORIZATION_CLOCKS } from "./authorizations.ts";
 import { CARD_CLOCKS } from "./card-columns.ts";
-import type { AuthorizationsTable, CardsTable, Reader } from "./database.ts";
+import type { AuthorizationsTable, CardsTable, Database } from "./database.ts";
 
 /** A column that has one value here and another one there. */
 export interface ColumnChange {
@@ -22,7 +22,7 @@ export interface ProjectionRows {
 
 /** The clocks that an earlier build wrote stand in them as this one writes them. */
 export async function readProjection(
-  db: Reader,
+  db: Database,
   cardIds: readonly string[],
   transactionIds: readonly string[],
 ): Promise<ProjectionRows> {
