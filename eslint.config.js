@@ -54,12 +54,6 @@ const places = [
     why: "queue/ moves event ids and knows nothing about what they stand for: so it can never become a second place where the truth is kept.",
   },
   {
-    files: ["src/cluster/"],
-    mayImport: ["prom-client", "node:"],
-    mayImportTypes: ["src/logger.ts"],
-    why: "cluster/ starts and keeps processes of whatever program this is: what they do must be the same when there is only one.",
-  },
-  {
     files: ["src/embedded/"],
     mayImport: ["pg", "zod", "node:"],
     why: "embedded/ runs a PostgreSQL for development and tests and knows nothing of this service: so production never depends on it.",
@@ -101,19 +95,12 @@ const places = [
       ...compositionFiles,
       ...useCases,
       "src/send-event.ts",
-      ...[
-        "domain",
-        "uqpay",
-        "store",
-        "queue",
-        "cluster",
-        "embedded",
-        "http",
-      ].map((folder) => `src/${folder}/**`),
+      ...["domain", "uqpay", "store", "queue", "embedded", "http"].map(
+        (folder) => `src/${folder}/**`,
+      ),
     ],
     mayImport: [
       "src/batcher.ts",
-      "src/cluster/",
       "src/config.ts",
       "src/logger.ts",
       "node:",

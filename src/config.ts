@@ -16,8 +16,6 @@ export interface Config {
     readonly trustedProxies: number | readonly string[] | undefined;
   };
   readonly role: "all" | "api" | "worker";
-  /** How many processes of this role share the port. */
-  readonly processes: number;
   readonly webhook: {
     readonly secrets: readonly string[];
     readonly toleranceSeconds: number;
@@ -98,7 +96,6 @@ const schema = z.object({
     )
     .optional(),
   ROLE: z.enum(["all", "api", "worker"]).default("all"),
-  PROCESSES: z.coerce.number().int().min(1).max(64).default(1),
   DATABASE_URL: url(/^postgres(ql)?$/, "postgres://"),
   DATABASE_POOL_SIZE: z.coerce.number().int().min(2).max(100).default(4),
   REDIS_URL: url(/^rediss?$/, "redis:// or rediss://"),
@@ -195,7 +192,6 @@ export function loadConfig(
       trustedProxies: env.TRUSTED_PROXIES,
     },
     role: env.ROLE,
-    processes: env.PROCESSES,
     webhook: {
       secrets: env.UQPAY_WEBHOOK_SECRET ?? [DEVELOPMENT_SECRET],
       toleranceSeconds: env.UQPAY_SIGNATURE_TOLERANCE_SECONDS,

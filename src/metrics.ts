@@ -5,7 +5,6 @@ import {
   Registry,
   collectDefaultMetrics,
 } from "prom-client";
-import { metricsOfAll } from "./cluster/member.ts";
 
 export interface MetricsSources {
   /** How long the oldest event that is not applied yet has waited, in seconds. */
@@ -24,7 +23,7 @@ export interface Metrics {
   readonly unknownDecline: () => void;
   readonly hintFailed: () => void;
   readonly requeued: (how: "requeued" | "reconciled", count: number) => void;
-  /** Prometheus' text format, of all processes that share the port. */
+  /** Prometheus' text format. */
   readonly expose: () => Promise<{
     readonly contentType: string;
     readonly text: string;
@@ -38,9 +37,6 @@ const ACK_BUCKETS = [
 const LAG_BUCKETS = [
   0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300,
 ];
-
-/** Of several processes: what is read from the database is the same for all, so it must not be added up. */
-const SAME_FOR_ALL = "max";
 
 export function createMetrics(sources: MetricsSources): Metrics {
   const registry = new Registry();
@@ -95,7 +91,6 @@ export function createMetrics(sources: MetricsSources): Metrics {
     name: "uqpay_oldest_unprocessed_seconds",
     help: "How long the oldest event that is not applied yet has waited. Alert on this one.",
     registers: [registry],
-    aggregator: SAME_FOR_ALL,
     async collect() {
       this.set(await sources.oldestWaitingSeconds().catch(() => NaN));
     },
@@ -105,7 +100,6 @@ export function createMetrics(sources: MetricsSources): Metrics {
     help: "Quarantined deliveries that nobody has dealt with, by reason.",
     labelNames: ["reason"],
     registers: [registry],
-    aggregator: SAME_FOR_ALL,
     async collect() {
       this.reset();
       const counts = await sources
@@ -115,7 +109,6 @@ export function createMetrics(sources: MetricsSources): Metrics {
     },
   });
 
-  const readAll = metricsOfAll(registry) ?? (() => registry.metrics());
   return {
     answered: (outcome, seconds) => {
       childOf(requests, "outcome", outcome).inc();
@@ -139,7 +132,7 @@ export function createMetrics(sources: MetricsSources): Metrics {
     },
     expose: async () => ({
       contentType: registry.contentType,
-      text: await readAll(),
+      text: await registry.metrics(),
     }),
   };
 }

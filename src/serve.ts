@@ -50,7 +50,7 @@ export async function startServer(
   }
 }
 
-export interface OpenDatabase {
+interface OpenDatabase {
   readonly url: string;
   readonly close: () => Promise<void>;
 }
@@ -60,7 +60,7 @@ export interface OpenDatabase {
  *
  * @throws ConfigError where a person can put it right
  */
-export async function openDatabase(
+async function openDatabase(
   config: Config,
   folder: string,
 ): Promise<OpenDatabase> {

@@ -35,7 +35,6 @@ let count = 0;
  * @param {string} options.folder for its log
  * @param {string} options.databaseUrl
  * @param {string | undefined} options.redisUrl undefined: the queue is in PostgreSQL
- * @param {number} [options.processes] on the same port; of the product only
  * @returns {Promise<Server>}
  */
 export async function startServer({
@@ -44,7 +43,6 @@ export async function startServer({
   folder,
   databaseUrl,
   redisUrl,
-  processes = 1,
 }) {
   const log = join(folder, `server-${String(++count)}.log`);
   // A file, as a container's log is: a pipe would cost the reader's time on the same cores.
@@ -58,7 +56,6 @@ export async function startServer({
       HOST: "127.0.0.1",
       PORT: "0",
       ROLE: role,
-      PROCESSES: String(processes),
       DATABASE_URL: databaseUrl,
       ...(redisUrl && { REDIS_URL: redisUrl }),
       UQPAY_WEBHOOK_SECRET: SECRET,

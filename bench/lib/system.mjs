@@ -10,7 +10,6 @@ import { startServer } from "./server.mjs";
  * @property {import("./server.mjs").Program} program
  * @property {readonly ("all" | "api" | "worker")[]} roles one process for each; the first takes the requests
  * @property {import("./environment.mjs").QueueKind} queue
- * @property {number} [processes] for each role
  * @property {Database} [database] is used and kept, instead of a new one
  */
 
@@ -53,7 +52,6 @@ export async function withSystem(environment, options, use) {
           databaseUrl: database.url,
           redisUrl:
             options.queue === "redis" ? environment.redisUrl : undefined,
-          processes: options.processes,
         }),
       ];
   };

@@ -22,11 +22,6 @@
  * @property {number} [mostRuns] of one that takes long
  */
 
-/** @param {number} processes @returns {string} the end of a key */
-export function inProcesses(processes) {
-  return processes === 1 ? "" : `, ${String(processes)} processes`;
-}
-
 /**
  * @param {Context} context @param {Cell} full @returns {number} half of what it answers in a second
  * @throws without a valid run of it

@@ -12,7 +12,6 @@ import { runScheduled } from "../lib/load.mjs";
 import { readMachine, stealSince } from "../lib/machine.mjs";
 import { withSystem } from "../lib/system.mjs";
 import { findMissing } from "../lib/verify.mjs";
-import { inProcesses } from "./cell.mjs";
 
 /** @typedef {import("../lib/system.mjs").System} System */
 
@@ -30,18 +29,17 @@ const PATIENCE_MS = 120_000;
 
 /**
  * @param {keyof typeof EVENTS_PER_SECOND_OF_RUN} program @param {import("./cell.mjs").QueueKind} queue
- * @param {number} [processes]
  * @returns {import("./cell.mjs").Cell}
  */
-export function drain(program, queue, processes = 1) {
+export function drain(program, queue) {
   const sender = program === "leastWorker" ? "product" : program;
   return {
-    key: `${program} drains on ${queue}${inProcesses(processes)}`,
+    key: `${program} drains on ${queue}`,
     run: async ({ environment, options }) => {
       const count = EVENTS_PER_SECOND_OF_RUN[program] * options.seconds;
       const { load, rate, left, cpuUs, steal, rows } = await withSystem(
         environment,
-        { program: sender, queue, roles: ["api"], processes },
+        { program: sender, queue, roles: ["api"] },
         async (system) => {
           const load = await deliver(system, count);
           const machine = readMachine();

@@ -2,7 +2,7 @@
 import { putUnderLoad } from "../lib/put-under-load.mjs";
 import { withSystem } from "../lib/system.mjs";
 import { findFaults, findRefused, triesOf } from "../lib/verify.mjs";
-import { halfRateOf, inProcesses } from "./cell.mjs";
+import { halfRateOf } from "./cell.mjs";
 
 /** @typedef {import("./cell.mjs").Cell} Cell */
 
@@ -12,18 +12,16 @@ const OPEN_CONNECTIONS = 128;
 /**
  * @param {import("../lib/server.mjs").Program} program
  * @param {import("./cell.mjs").QueueKind} queue @param {number} connections
- * @param {number} [processes]
  * @returns {Cell}
  */
-export function closedLoop(program, queue, connections, processes = 1) {
+export function closedLoop(program, queue, connections) {
   return {
-    key: `${program} on ${queue}, ${String(connections)} connections${inProcesses(processes)}`,
+    key: `${program} on ${queue}, ${String(connections)} connections`,
     run: ({ environment, options }) =>
       runIngest(environment, options, {
         program,
         queue,
         connections,
-        processes,
       }),
   };
 }
@@ -33,7 +31,6 @@ export function closedLoop(program, queue, connections, processes = 1) {
  * @property {import("../lib/server.mjs").Program} program
  * @property {import("./cell.mjs").QueueKind} queue
  * @property {number} connections
- * @property {number} [processes]
  * @property {number} [rate]
  * @property {import("../lib/environment.mjs").Database} [database]
  */
@@ -45,13 +42,12 @@ export function closedLoop(program, queue, connections, processes = 1) {
 export async function runIngest(
   environment,
   { seconds, warmUpSeconds },
-  { program, queue, connections, processes, rate, database },
+  { program, queue, connections, rate, database },
 ) {
   const system = {
     program,
     queue,
     roles: /** @type {const} */ (["api"]),
-    processes,
   };
   const { warmUp, measured, rows, walBytes, fsyncs } = await withSystem(
     environment,

@@ -1,5 +1,4 @@
 // The table: each row is one measure with its goal.
-import { cpus } from "node:os";
 import { apply, describeWorld } from "./apply.mjs";
 import { drain } from "./drain.mjs";
 import { forgedFlood, genuineUnderFlood } from "./flood.mjs";
@@ -49,7 +48,6 @@ export function listRows(options, queues) {
     ...memoryRows(main, options.only.includes("memory")),
     ...growthRows(main, options.rows),
     ...applyRows(),
-    ...scaleRows(main),
   ];
 }
 
@@ -484,32 +482,6 @@ function applyRows() {
         median(cell, "applyUs") / median(alone, "applyUs"),
     };
   });
-}
-
-/** On more cores than the machine has, more processes only share them. @param {QueueKind} main @returns {Row[]} */
-function scaleRows(main) {
-  const alone = closedLoop("product", main, MANY);
-  const worker = drain("product", main);
-  /** @type {(cell: Cell, one: Cell, what: string, count: number) => Row} */
-  const row = (cell, one, what, count) => ({
-    name: "scale",
-    what: `${what}, ${String(count)} processes / one`,
-    under: `${String(cpus().length)} cores for all`,
-    goal: undefined,
-    cells: [one, cell],
-    value: (median) => median(cell) / median(one),
-  });
-  return [
-    ...[2, 4].map((count) =>
-      row(
-        closedLoop("product", main, MANY, count),
-        alone,
-        "durable answers",
-        count,
-      ),
-    ),
-    row(drain("product", main, 2), worker, "worker's drain", 2),
-  ];
 }
 
 /** @param {number | undefined} least @returns {Goal} */

@@ -110,7 +110,7 @@ function start(
   return started;
 }
 
-/** Where the service of this process listens, once it does. Of several processes it is the first that says so. */
+/** Where the service of this process listens, once it does. */
 export async function baseUrlOf(
   running: TestProcess,
 ): Promise<{ readonly baseUrl: string }> {

@@ -246,8 +246,6 @@ describe("a wrong configuration", () => {
     ["OPS_PORT", "http"],
     ["ROLE", "worker,api"],
     ["ROLE", "API"],
-    ["PROCESSES", "0"],
-    ["PROCESSES", "65"],
     ["DATABASE_URL", "mysql://localhost/cards"],
     ["DATABASE_URL", "localhost:5432"],
     ["REDIS_URL", "http://localhost:6379"],
