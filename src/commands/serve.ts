@@ -46,7 +46,7 @@ function announce(
     [
       "",
       `  webhook URL   ${url}`,
-      `  database      psql '${config.postgres.url === undefined ? databaseUrl : "$DATABASE_URL"}'`,
+      `  database      psql ${config.postgres.url === undefined ? `'${databaseUrl}'` : '"$DATABASE_URL"'}`,
       `  first event   npm run cli -- send card.status.update.succeeded${port === 3000 ? "" : ` --url ${url}`}`,
       "",
       "",
