@@ -6,6 +6,7 @@ import type { QueueConnection } from "./queue/queue-connection.ts";
 import { migrateQueue } from "./queue/queue-connection.ts";
 import { createDatabase, createPool } from "./store/database.ts";
 import { describeError } from "./store/errors.ts";
+import { explainDatabaseFault } from "./store/explain-fault.ts";
 
 /** As long as a database needs that is started together with this service. */
 const CONNECT_PATIENCE_MS = 30_000;
@@ -16,8 +17,8 @@ const MIGRATION_TIMEOUT_MS = 30 * 60_000;
 /**
  * Waits for the database and brings its schema, and the queue's, up to date.
  *
- * @throws ConfigError when the database does not come or does not let us in
- * @throws what made a migration fail: the service must not start on an unknown schema
+ * @throws ConfigError when the database does not come, does not let us in or cannot be used
+ * @throws what else made a migration fail: the service must not start on an unknown schema
  */
 export async function prepareDatabase(
   databaseUrl: string,
@@ -39,6 +40,9 @@ export async function prepareDatabase(
     const applied = await migrate(db);
     await migrateQueue(connection);
     if (applied.length > 0) log.info({ applied }, "database migrated");
+  } catch (error) {
+    const sentence = explainDatabaseFault(error);
+    throw sentence === undefined ? error : new ConfigError(sentence);
   } finally {
     await pool.end();
   }
@@ -55,10 +59,7 @@ async function waitUntilReachable(
       await ask();
       return;
     } catch (error) {
-      if (!isNotThereYet(error) || Date.now() > deadline)
-        throw new ConfigError(
-          `The database cannot be used: ${describeError(error)}`,
-        );
+      if (!isNotThereYet(error) || Date.now() > deadline) throw error;
       if (!hasWarned)
         log.warn({ error: describeError(error) }, "waiting for the database");
       hasWarned = true;

@@ -3,7 +3,7 @@ import { findRunningPostgres } from "../embedded/embedded-postgres.ts";
 import { embeddedDataDir } from "../serve.ts";
 import type { Database } from "../store/database.ts";
 import { createDatabase, createPool } from "../store/database.ts";
-import { describeError, isPassingFault } from "../store/errors.ts";
+import { explainDatabaseFault } from "../store/explain-fault.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** Operators' commands read and write much at a time. */
@@ -37,10 +37,8 @@ export async function withDatabase(
   try {
     await work(db);
   } catch (error) {
-    if (!isPassingFault(error)) throw error;
-    throw new UsageError(
-      `The database cannot be used now: ${describeError(error)}`,
-    );
+    const sentence = explainDatabaseFault(error);
+    throw sentence === undefined ? error : new UsageError(sentence);
   } finally {
     await pool.end();
   }

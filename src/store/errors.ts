@@ -35,17 +35,31 @@ export function isPassingFault(error: unknown): boolean {
   return "syscall" in error || NO_CONNECTION.test(error.message);
 }
 
-/** What went wrong, for a row or a log line. PostgreSQL's messages quote values, which may be personal: cut. */
+/**
+ * SQLSTATE classes whose messages quote names alone: connection (08), transaction state (25), authorization (28), names
+ * of databases and schemas (3D, 3F), access and objects (42), resources (53), prerequisites (55), the operator (57), the
+ * system below (58). Not a syntax error (42601), which quotes a piece of a statement.
+ */
+const NAMES_ONLY = /^(08|25|28|3D|3F|42(?!601)|53|55|57|58)/;
+
+/** What went wrong, for a row or a log line. Where PostgreSQL's message may quote a value, which may be personal: cut. */
 export function describeError(error: unknown): string {
   if (error instanceof pg.DatabaseError) {
+    const { code = "", message } = error;
+    if (NAMES_ONLY.test(code))
+      return `PostgreSQL ${code}: ${firstLine(message)}`;
     const where = [error.table, error.column, error.constraint]
       .filter(Boolean)
       .join(" ");
-    const [what = ""] = error.message.split(/[":]/);
-    return `PostgreSQL ${error.code ?? ""}: ${what.trim()}${where && ` (${where})`}`;
+    const [what = ""] = message.split(/[":]/);
+    return `PostgreSQL ${code}: ${what.trim()}${where && ` (${where})`}`;
   }
   // One that stands for several has no message of its own.
   if (error instanceof AggregateError)
     return error.errors.map(describeError).join("; ");
-  return error instanceof Error ? error.message.slice(0, 500) : "unknown error";
+  return error instanceof Error ? firstLine(error.message) : "unknown error";
+}
+
+function firstLine(text: string): string {
+  return text.split("\n", 1).join("").slice(0, 500);
 }

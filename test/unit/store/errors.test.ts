@@ -125,6 +125,28 @@ describe("an error in a row or a log line", () => {
     );
   });
 
+  test.each([
+    ["28000", 'role "app" does not exist'],
+    ["3D000", 'database "cards" does not exist'],
+    ["42P01", 'relation "cards" does not exist'],
+    ["42501", "permission denied for table cards"],
+    ["08P01", "no such database: cards"],
+    ["53300", 'too many connections for role "app"'],
+    ["55P03", 'could not obtain lock on row in relation "cards"'],
+  ])("of class %s names what is configured", (code, message) => {
+    expect(describeError(databaseError(code, message))).toBe(
+      `PostgreSQL ${code}: ${message}`,
+    );
+  });
+
+  test.each([
+    ["42601", 'syntax error at or near "canary"'],
+    ["22023", 'invalid value: "canary"'],
+    ["XX000", 'cache lookup failed for "canary"'],
+  ])("of class %s quotes nothing", (code, message) => {
+    expect(describeError(databaseError(code, message))).not.toContain("canary");
+  });
+
   test("does without what is missing", () => {
     expect(describeError(databaseError(undefined, "gone"))).toBe(
       "PostgreSQL : gone",
@@ -133,6 +155,7 @@ describe("an error in a row or a log line", () => {
 
   test.each([
     [new Error("it broke"), "it broke"],
+    [new Error("it broke\n    at a line"), "it broke"],
     [new Error("x".repeat(2_000)), "x".repeat(500)],
     ["text", "unknown error"],
     [undefined, "unknown error"],
