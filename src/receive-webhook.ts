@@ -156,6 +156,7 @@ function keep(
   return {
     eventId: eventIdOf(decoded),
     eventType: eventTypeOf(decoded),
+    cardId: decoded.kind === "not-json" ? undefined : decoded.cardId,
     issues: decoded.kind === "malformed" ? decoded.issues : undefined,
     body: decoded.isSensitive ? undefined : rawBody,
     bodySha256: digest(rawBody, decoded.isSensitive, secrets),

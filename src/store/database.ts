@@ -52,11 +52,13 @@ export interface QuarantinedEventsTable {
   reason: QuarantineReason;
   event_id: string | null;
   event_type: string | null;
+  card_id: string | null;
   issues: Json;
   body: Buffer | null;
   body_sha256: Buffer;
   signed_at: Timestamp | null;
   received_at: Generated<Instant>;
+  last_received_at: Generated<Instant>;
   deliveries: Generated<number>;
   resolved_at: Timestamp | null;
   resolution: string | null;

@@ -15,6 +15,7 @@ export interface QuarantineFilter {
   readonly eventIds?: readonly string[] | undefined;
   readonly reason?: QuarantineReason | undefined;
   readonly type?: string | undefined;
+  readonly cardId?: string | undefined;
   readonly since?: Date | undefined;
   readonly until?: Date | undefined;
   /** Also those that were dealt with. */
@@ -26,12 +27,14 @@ export interface QuarantineRecord {
   readonly reason: QuarantineReason;
   readonly eventId: string | null;
   readonly eventType: string | null;
+  readonly cardId: string | null;
   readonly issues:
     readonly { readonly path: string; readonly message: string }[] | null;
   readonly body: Buffer | null;
   readonly bodySha256: Buffer;
   readonly signedAt: Instant | null;
   readonly receivedAt: Instant;
+  readonly lastReceivedAt: Instant;
   readonly deliveries: number;
   readonly resolution: string | null;
 }
@@ -41,11 +44,13 @@ const QUARANTINE_COLUMNS = [
   "reason",
   "event_id",
   "event_type",
+  "card_id",
   "issues",
   "body",
   "body_sha256",
   "signed_at",
   "received_at",
+  "last_received_at",
   "deliveries",
   "resolution",
 ] as const;
@@ -56,7 +61,7 @@ export async function listQuarantine(
   limit: number,
   order: ListOrder = "oldest",
 ): Promise<QuarantineRecord[]> {
-  const { ids, eventIds, reason, type, since, until } = filter;
+  const { ids, eventIds, reason, type, cardId, since, until } = filter;
   const rows = await db
     .selectFrom("quarantined_events")
     .select(QUARANTINE_COLUMNS)
@@ -70,6 +75,7 @@ export async function listQuarantine(
       q.where("reason", "=", reason ?? "invalid_json"),
     )
     .$if(type !== undefined, (q) => q.where("event_type", "=", type ?? ""))
+    .$if(cardId !== undefined, (q) => q.where("card_id", "=", cardId ?? ""))
     .$if(since !== undefined, (q) =>
       q.where("received_at", ">=", sql<Instant>`${since}::timestamptz`),
     )
@@ -123,11 +129,13 @@ function toQuarantineRecord(
     reason: row.reason,
     eventId: row.event_id,
     eventType: row.event_type,
+    cardId: row.card_id,
     issues: row.issues as QuarantineRecord["issues"],
     body: row.body,
     bodySha256: row.body_sha256,
     signedAt: row.signed_at,
     receivedAt: row.received_at,
+    lastReceivedAt: row.last_received_at,
     deliveries: row.deliveries,
     resolution: row.resolution,
   };

@@ -6,6 +6,7 @@ export interface QuarantineEntry {
   readonly reason: QuarantineReason;
   readonly eventId: string | undefined;
   readonly eventType: string | undefined;
+  readonly cardId: string | undefined;
   readonly issues:
     readonly { readonly path: string; readonly message: string }[] | undefined;
   /** The exact bytes that were signed; undefined where they must not be kept. */
@@ -27,6 +28,7 @@ export async function quarantine(
         reason: entry.reason,
         event_id: entry.eventId ?? null,
         event_type: entry.eventType ?? null,
+        card_id: entry.cardId ?? null,
         issues:
           entry.issues === undefined ? null : JSON.stringify(entry.issues),
         body: entry.body ?? null,
@@ -38,6 +40,7 @@ export async function quarantine(
     .onConflict((conflict) =>
       conflict.columns(["body_sha256", "reason"]).doUpdateSet({
         deliveries: sql`quarantined_events.deliveries + excluded.deliveries`,
+        last_received_at: sql<Instant>`excluded.last_received_at`,
       }),
     )
     .execute();

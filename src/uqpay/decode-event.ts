@@ -42,6 +42,7 @@ export type Decoded =
       readonly issues: readonly Issue[];
       readonly eventId: string | undefined;
       readonly eventType: string | undefined;
+      readonly cardId: string | undefined;
     })
   | { readonly kind: "not-json"; readonly isSensitive: boolean };
 
@@ -101,6 +102,7 @@ function decodeData(
       isSensitive: mustNotBeKept,
       eventId,
       eventType,
+      cardId: idIn(outer.data, "card_id"),
       issues: issuesOf(decoded.error, ["data"]),
     };
   }
@@ -126,6 +128,9 @@ function malformed(text: string, value: unknown, error: z.ZodError): Decoded {
     isSensitive: names.some((name) => isSensitive(name, false, text)),
     eventId: idIn(fields, "event_id"),
     eventType,
+    cardId: isObject(fields["data"])
+      ? idIn(fields["data"], "card_id")
+      : undefined,
     issues: issuesOf(error, []),
   };
 }

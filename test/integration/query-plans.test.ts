@@ -172,6 +172,7 @@ describe.each([
             reason: "stale_timestamp",
             eventId: "event-7",
             eventType: "t",
+            cardId: undefined,
             issues: undefined,
             body: Buffer.from("{}"),
             bodySha256: sha256(aStatusUpdate()),

@@ -83,6 +83,7 @@ async function openInbox(): Promise<Inbox> {
           reason: "invalid_payload",
           eventId: event.event_id,
           eventType: event.event_type,
+          cardId: undefined,
           issues: [{ path: "data.card_status", message: "is not known" }],
           body,
           bodySha256: createHash("sha256").update(body).digest(),

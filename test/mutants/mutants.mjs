@@ -189,8 +189,8 @@ export const mutants = [
     edits: [
       {
         file: "src/store/quarantine.ts",
-        from: '      conflict.columns(["body_sha256", "reason"]).doUpdateSet({\n        deliveries: sql`quarantined_events.deliveries + excluded.deliveries`,\n      }),',
-        to: '      conflict.column("id").doUpdateSet({\n        deliveries: sql`quarantined_events.deliveries + excluded.deliveries`,\n      }),',
+        from: 'conflict.columns(["body_sha256", "reason"]).doUpdateSet({',
+        to: 'conflict.column("id").doUpdateSet({',
       },
     ],
     tests: [e2e("service.test.ts", "has one row for a malformed event")],

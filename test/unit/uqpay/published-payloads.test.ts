@@ -321,8 +321,10 @@ function expected(
 ): Decoded {
   const text = compactBytes(name).toString("utf8");
   const { event_id: eventId, event_type: eventType } = delivered;
-  if (meaning.kind === "malformed")
-    return { ...meaning, text, isSensitive: false, eventId, eventType };
+  if (meaning.kind === "malformed") {
+    const cardId = delivered.data["card_id"] as string | undefined;
+    return { ...meaning, text, isSensitive: false, eventId, eventType, cardId };
+  }
   const envelope = {
     eventId,
     eventType,

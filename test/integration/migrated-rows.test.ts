@@ -1,0 +1,97 @@
+import { createHash } from "node:crypto";
+import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import type { TestDatabase } from "../support/database.ts";
+import { createEmptyDatabase } from "../support/database.ts";
+import { migrateUntil } from "../support/migrations.ts";
+import type { Reader } from "../support/service.ts";
+import { openReader } from "../support/service.ts";
+
+describe("what a migration makes of the rows that are there", () => {
+  let database: TestDatabase;
+  let reader: Reader;
+
+  beforeEach(async () => {
+    database = await createEmptyDatabase();
+    reader = openReader(database.url);
+  });
+
+  afterEach(async () => {
+    await reader.close();
+    await database.drop();
+  });
+
+  test("a quarantined delivery gets its card where its body names one, and came last when it came first", async () => {
+    const { finish } = await migrateUntil(reader, "quarantine_by_card");
+    const bodies: Readonly<Record<string, string | Buffer>> = {
+      "card-1": '{"event_id":"e","data":{"card_id":"card-1"}}',
+      "card-3": '{"data":{"card_id":"card-2","card_id":"card-3"}}',
+      "no card": '{"data":{}}',
+      "a number": '{"data":{"card_id":7}}',
+      "an empty text": '{"data":{"card_id":""}}',
+      "too long": `{"data":{"card_id":"${"x".repeat(256)}"}}`,
+      "a NUL": '{"data":{"card_id":"a\\u0000"}}',
+      "no data": "[]",
+      "too deep": `{"data":${"[".repeat(100_000)}${"]".repeat(100_000)}}`,
+      "other bytes": Buffer.from([0xff, 0x00]),
+    };
+    for (const [name, body] of Object.entries(bodies))
+      await reader.rows(
+        `insert into quarantined_events (reason, event_id, body, body_sha256, received_at)
+         values ('stale_timestamp', $1, $2, $3, '2026-04-12T10:00:00Z')`,
+        [name, Buffer.from(body), createHash("sha256").update(name).digest()],
+      );
+
+    await finish();
+
+    const rows = await reader.rows(
+      "select event_id, card_id, last_received_at = received_at as came_once from quarantined_events",
+    );
+    expect(rows).toHaveLength(Object.keys(bodies).length);
+    for (const row of rows) {
+      const name = String(row["event_id"]);
+      expect(row).toEqual({
+        event_id: name,
+        card_id: name.startsWith("card-") ? name : null,
+        came_once: true,
+      });
+    }
+  });
+
+  test("a stored card number is masked where it is in the clear, and a mask stays as it is", async () => {
+    const { finish } = await migrateUntil(reader, "quarantine_by_card");
+    const numbers: readonly (readonly [
+      string | null,
+      string | null,
+      unknown,
+    ])[] = [
+      ["4096360812348664", null, "409636******8664"],
+      ["4096360812348664", "40963608", "40963608****8664"],
+      ["4096360812348664", "51112222", "409636******8664"],
+      ["4096 3608 1234 8664", "40963608", "40963608****8664"],
+      ["4096-3608-1234-8664", "409636", "409636******8664"],
+      ["378282246310005", "37828224", "378282*****0005"],
+      ["409636081234", null, "409636**1234"],
+      ["4096360812348664123", null, "409636*********4123"],
+      ["46119903****1244", "46119903", "46119903****1244"],
+      ["************5668", null, "************5668"],
+      ["8664", null, "8664"],
+      ["unknown", null, "unknown"],
+      [null, null, null],
+    ];
+    for (const [index, [number, bin]] of numbers.entries())
+      await reader.rows(
+        `insert into cards (card_id, card_number, card_bin, first_seen_at, last_event_id, last_event_at, field_clocks)
+         values ($1, $2, $3, now(), '', now(), '[]')`,
+        [String(index), number, bin],
+      );
+
+    await finish();
+
+    const rows = await reader.rows(
+      "select card_number from cards order by card_id::int",
+    );
+    expect(rows.map((row) => row["card_number"])).toEqual(
+      numbers.map(([, , masked]) => masked),
+    );
+  });
+});
