@@ -3,37 +3,43 @@ import pg from "pg";
 import { postSigned } from "../send-event.ts";
 import { formatTable } from "../commands/format-table.ts";
 import type { DemoDelivery } from "./deliveries.ts";
-import { demoDeliveries } from "./deliveries.ts";
+import { demoDeliveries, startOfStory } from "./deliveries.ts";
 import type { Cell, ExpectedTable } from "./expected-tables.ts";
-import { EXPECTED_TABLES } from "./expected-tables.ts";
+import { expectedTables } from "./expected-tables.ts";
+import type { Cells } from "./row-changes.ts";
+import { describeChanges, readCells } from "./row-changes.ts";
 
 export interface DemoOptions {
   readonly url: string;
   readonly databaseUrl: string;
   readonly secret: string;
+  readonly nowMs: number;
   readonly write: (text: string) => void;
 }
 
 const PATIENCE_MS = 10_000;
+const POLL_MS = 10;
 
 /**
- * Delivers the example events through real HTTP with real signatures, waits until they are applied, and shows
- * the tables.
+ * Delivers the example events through real HTTP with real signatures, one after the other, and tells beside each what
+ * was answered and what it changed; then shows the tables.
  *
- * @returns how many answers and cells differ from what they must be
+ * @returns how many answers, changes and tables differ from what they must be
  */
 export async function runDemo(options: DemoOptions): Promise<number> {
+  const startMs = startOfStory(options.nowMs);
   const client = new pg.Client({ connectionString: options.databaseUrl });
+  // A connection that breaks: the next query fails with it.
+  client.on("error", () => undefined);
   await client.connect();
   try {
-    let differences = await deliverAll(options);
-    await waitUntilApplied(client);
-    for (const table of EXPECTED_TABLES)
+    let differences = await tellStory(client, startMs, options);
+    for (const table of expectedTables(startMs))
       differences += await show(client, table, options.write);
     options.write(
       differences === 0
-        ? "\n  Everything is as it must be.\n\n"
-        : `\n  ${String(differences)} differences: this is not as it must be.\n\n`,
+        ? "\n  All answers, changes and tables are as expected.\n\n"
+        : `\n  Not as expected: ${String(differences)} of the answers, changes and tables above.\n\n`,
     );
     return differences;
   } finally {
@@ -41,46 +47,71 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   }
 }
 
-async function deliverAll({
-  url,
-  secret,
-  write,
-}: DemoOptions): Promise<number> {
-  const rows: string[][] = [];
+async function tellStory(
+  client: pg.Client,
+  startMs: number,
+  options: DemoOptions,
+): Promise<number> {
+  options.write(`\n  Deliveries to ${options.url}\n\n`);
   let differences = 0;
-  for (const delivery of await demoDeliveries()) {
-    const answer = await deliver(delivery, url, secret);
-    const isRight = answer === delivery.expected;
-    if (!isRight) differences++;
-    rows.push([
-      delivery.title,
-      answer,
-      isRight ? "" : `expected ${delivery.expected}`,
-    ]);
+  let before: Cells = new Map();
+  for (const delivery of await demoDeliveries(startMs)) {
+    const answer = await deliver(delivery, options);
+    await waitUntilApplied(client);
+    const after = await readCells(client);
+    const changes = describeChanges(before, after);
+    before = after;
+    options.write(describeDelivery(delivery, answer, changes));
+    differences += countWrong(delivery, answer, changes, options.write);
   }
-  write(
-    `\n  Deliveries to ${url}\n\n${formatTable(["delivery", "answer", ""], rows)}`,
-  );
+  return differences;
+}
+
+const TITLE_WIDTH = 52;
+
+function describeDelivery(
+  { title, because }: DemoDelivery,
+  answer: string,
+  changes: readonly string[],
+): string {
+  const lines = changes.length > 0 ? changes : ["changes nothing"];
+  const reason = because === undefined ? [] : [`(${because})`];
+  return [
+    `  ${title.padEnd(TITLE_WIDTH)} ${answer}`,
+    ...[...lines, ...reason].map((line) => `      ${line}`),
+    "",
+  ].join("\n");
+}
+
+function countWrong(
+  expected: DemoDelivery,
+  answer: string,
+  changes: readonly string[],
+  write: DemoOptions["write"],
+): number {
+  let differences = 0;
+  if (answer !== expected.answer) {
+    write(`      EXPECTED the answer ${expected.answer}\n`);
+    differences++;
+  }
+  if (JSON.stringify(changes) !== JSON.stringify(expected.changes)) {
+    write(`      EXPECTED ${expected.changes.join("; ") || "no change"}\n`);
+    differences++;
+  }
   return differences;
 }
 
 async function deliver(
-  delivery: DemoDelivery,
-  url: string,
-  secret: string,
+  { body, isForged, signedAtMs }: DemoDelivery,
+  { url, secret }: DemoOptions,
 ): Promise<string> {
-  const signer = delivery.isForged === true ? "whsec_somebody_else" : secret;
-  const { status, text } = await postSigned(
-    url,
-    delivery.body,
-    signer,
-    Date.now(),
-  );
-  const body = JSON.parse(text) as {
+  const signer = isForged === true ? "whsec_somebody_else" : secret;
+  const { status, text } = await postSigned(url, body, signer, signedAtMs);
+  const answer = JSON.parse(text) as {
     status?: string;
     error?: { code: string };
   };
-  return `${String(status)} ${body.status ?? body.error?.code ?? ""}`;
+  return `${String(status)} ${answer.status ?? answer.error?.code ?? ""}`;
 }
 
 async function waitUntilApplied(client: pg.Client): Promise<void> {
@@ -92,7 +123,7 @@ async function waitUntilApplied(client: pg.Client): Promise<void> {
     if (rows[0]?.waiting === 0) return;
     if (Date.now() > deadline)
       throw new Error("the events were not applied in time");
-    await sleep(50);
+    await sleep(POLL_MS);
   }
 }
 
@@ -108,16 +139,8 @@ async function show(
   });
   const shown = rows.map((row) => row.map(toText));
   write(`\n  ${table.name}\n\n${formatTable(table.columns, shown)}`);
-  return countDifferences(shown, table.rows, write);
-}
-
-function countDifferences(
-  shown: readonly (readonly string[])[],
-  expected: readonly (readonly string[])[],
-  write: DemoOptions["write"],
-): number {
-  if (JSON.stringify(shown) === JSON.stringify(expected)) return 0;
-  write(`  expected: ${JSON.stringify(expected)}\n`);
+  if (JSON.stringify(shown) === JSON.stringify(table.rows)) return 0;
+  write(`  EXPECTED\n\n${formatTable(table.columns, table.rows)}`);
   return 1;
 }
 

@@ -181,19 +181,6 @@ describe("a first start in an empty folder", () => {
     },
     LIMIT_MS,
   );
-
-  test(
-    "the demo shows what it must and ends by itself",
-    async () => {
-      const demo = startProcess("demo.js", { cwd: folder });
-
-      const code = await demo.ended;
-
-      expect(demo.stdout()).toContain("Everything is as it must be");
-      expect(code).toBe(0);
-    },
-    LIMIT_MS,
-  );
 });
 
 describe("what a person can put right", () => {
