@@ -14,8 +14,17 @@ import type { CardChange } from "./store/cards.ts";
 import { findCardClocks, saveCards } from "./store/cards.ts";
 import type { Instant } from "./domain/instant.ts";
 import type { Database, TransactionExecutor } from "./store/database.ts";
-import { describeError, isPassingFault } from "./store/errors.ts";
-import type { FailedAttempt, WaitingEvent } from "./store/inbox.ts";
+import {
+  UndecodableEventError,
+  isPassingFault,
+  describeError,
+  isDataFault,
+} from "./store/errors.ts";
+import type {
+  BegunAttempt,
+  FailedAttempt,
+  WaitingEvent,
+} from "./store/inbox.ts";
 import {
   beginAttempt,
   recordFailedAttempt,
@@ -24,6 +33,7 @@ import {
 import { lockProjection } from "./store/projection-lock.ts";
 import { inTransaction } from "./store/transaction.ts";
 import type { Turns } from "./take-turns.ts";
+import type { Decoded } from "./uqpay/decode-event.ts";
 import { decodeKeptEvent } from "./uqpay/decode-event.ts";
 
 /** How often an event is tried, and how long it waits between two tries. */
@@ -61,15 +71,34 @@ export interface ReconcileOptions {
    * process would use up the attempts of those beside it.
    */
   readonly turns: Turns;
+  /** False: a newer release has migrated the database. Then what PostgreSQL refuses is no fault of an event. */
+  readonly isSchemaKnown: () => Promise<boolean>;
+  /** One for the process. */
+  readonly owed: OwedAttempts;
   /** Ends the search for an event at fault after the transaction under way; what is left waits on, and is found again. */
   readonly signal: AbortSignal;
+}
+
+/**
+ * Attempts that were counted before they were made, were no fault of their event, and could not be taken back since the
+ * database had gone by then: from the event to the error.
+ */
+export type OwedAttempts = Map<string, string>;
+
+/** How many events in one run may fail for no reason of theirs before the rest waits for a better moment. */
+const MAX_UNEXPLAINED = 5;
+
+/** One run over some events. */
+interface Run extends ReconcileOptions {
+  unexplained: number;
 }
 
 /**
  * 2. From events that wait to rows that are right.
  *
  * All in one transaction. If that fails, in halves, down to the event at fault: so that an event that cannot be
- * applied does not hold its neighbours, and costs them a few transactions instead of one each.
+ * applied does not hold its neighbours, and costs them a few transactions instead of one each. What no data can cause
+ * uses up no attempt; and when several events fail so, the fault is around them, and the others are left alone.
  *
  * @param oneByOne when an earlier run over these events did not come back
  * @throws when it was no event's fault (the database is away, or somebody holds its locks), or when not even a failure
@@ -80,20 +109,29 @@ export async function reconcileEvents(
   options: ReconcileOptions,
   oneByOne = false,
 ): Promise<Reconciliation> {
-  if (oneByOne) return reconcileOneByOne(eventIds, options);
+  const run: Run = { ...options, unexplained: 0 };
+  return oneByOne
+    ? reconcileOneByOne(eventIds, run)
+    : reconcileInHalves(eventIds, run);
+}
+
+async function reconcileInHalves(
+  eventIds: readonly string[],
+  run: Run,
+): Promise<Reconciliation> {
   try {
-    const reconciled = await reconcileTogetherTwice(eventIds, options);
+    const reconciled = await reconcileTogetherTwice(eventIds, run);
     return { reconciled, failed: [] };
   } catch (error) {
     if (isPassingFault(error)) throw error;
     // The error is not lost: the event that caused it will cause it again, alone.
   }
-  if (eventIds.length === 1 || options.signal.aborted)
-    return reconcileOneByOne(eventIds, options);
+  if (eventIds.length === 1 || run.signal.aborted)
+    return reconcileOneByOne(eventIds, run);
   const middle = Math.ceil(eventIds.length / 2);
   return reconcileInTurn(
     [eventIds.slice(0, middle), eventIds.slice(middle)],
-    (half) => reconcileEvents(half, options),
+    (half) => reconcileInHalves(half, run),
   );
 }
 
@@ -135,20 +173,21 @@ async function reconcileTogetherTwice(
 
 async function reconcileOneByOne(
   eventIds: readonly string[],
-  options: ReconcileOptions,
+  run: Run,
 ): Promise<Reconciliation> {
   return reconcileInTurn(eventIds, async (eventId) =>
-    options.signal.aborted
+    run.signal.aborted
       ? { reconciled: [], failed: [] }
-      : options.turns.takeAlone(() => reconcileAlone(eventId, options)),
+      : run.turns.takeAlone(() => reconcileAlone(eventId, run)),
   );
 }
 
 async function reconcileAlone(
   eventId: string,
-  options: ReconcileOptions,
+  run: Run,
 ): Promise<Reconciliation> {
-  const { db, retry, random } = options;
+  const { db, retry } = run;
+  await takeBackOwedAttempts(run);
   const attempt = await beginAttempt(
     db,
     eventId,
@@ -158,21 +197,72 @@ async function reconcileAlone(
   if (attempt === undefined) return { reconciled: [], failed: [] };
   try {
     return {
-      reconciled: await reconcileTogether([eventId], options, false),
+      reconciled: await reconcileTogether([eventId], run, false),
       failed: [],
     };
   } catch (thrown) {
-    const error = describeError(thrown);
-    if (isPassingFault(thrown)) {
-      const again = { eventId, error, retryInMs: retry.firstDelayMs };
-      await recordFailedAttempt(db, again, false);
+    const failed = await judge(thrown, eventId, attempt, run);
+    await recordFailure(failed, run);
+    if (isPassingFault(thrown)) throw thrown;
+    if (!failed.counts) run.unexplained++;
+    return run.unexplained < MAX_UNEXPLAINED
+      ? { reconciled: [], failed: [failed] }
+      : { reconciled: [], failed: [failed], interruptedBy: thrown as Error };
+  }
+}
+
+/** Whose fault it was, and when the event is tried again. */
+async function judge(
+  thrown: unknown,
+  eventId: string,
+  attempt: BegunAttempt,
+  { retry, random, isSchemaKnown }: Run,
+): Promise<FailedAttempt> {
+  const error = describeError(thrown);
+  // In doubt the attempt is not lost: where the schema cannot be asked for, the database is gone.
+  const counts =
+    isDataFault(thrown) && (await isSchemaKnown().catch(() => false));
+  if (counts) {
+    const isLast = attempt.number >= retry.maxAttempts;
+    const retryInMs = isLast
+      ? undefined
+      : delayAfter(attempt.number, retry, random);
+    return { eventId, error, retryInMs, counts };
+  }
+  const retryInMs = isPassingFault(thrown)
+    ? retry.firstDelayMs
+    : delayInTrouble(attempt.waitedMs, retry, random);
+  return { eventId, error, retryInMs, counts };
+}
+
+async function recordFailure(failed: FailedAttempt, run: Run): Promise<void> {
+  try {
+    await recordFailedAttempt(run.db, failed);
+  } catch (error) {
+    if (!failed.counts) run.owed.set(failed.eventId, failed.error);
+    throw error;
+  }
+}
+
+/** @throws when the database is still away; what it owes stays owed */
+export async function takeBackOwedAttempts({
+  db,
+  owed,
+}: Pick<ReconcileOptions, "db" | "owed">): Promise<void> {
+  for (const [eventId, error] of owed) {
+    // First, so that nobody takes it back a second time meanwhile.
+    owed.delete(eventId);
+    try {
+      await recordFailedAttempt(db, {
+        eventId,
+        error,
+        retryInMs: 0,
+        counts: false,
+      });
+    } catch (thrown) {
+      owed.set(eventId, error);
       throw thrown;
     }
-    const isLast = attempt >= retry.maxAttempts;
-    const retryInMs = isLast ? undefined : delayAfter(attempt, retry, random);
-    const failed = { eventId, error, retryInMs };
-    await recordFailedAttempt(db, failed);
-    return { reconciled: [], failed: [failed] };
   }
 }
 
@@ -185,11 +275,24 @@ function delayAfter(
   retry: RetryRules,
   random: () => number,
 ): number {
-  const full = Math.min(
-    retry.firstDelayMs * 2 ** (attempt - 1),
-    retry.maxDelayMs,
-  );
-  return Math.round(full * (0.5 + random() / 2));
+  return withJitter(retry.firstDelayMs * 2 ** (attempt - 1), retry, random);
+}
+
+/** Without a count, by how long the trouble has lasted: it is over for the event at most half as late again. */
+function delayInTrouble(
+  waitedMs: number,
+  retry: RetryRules,
+  random: () => number,
+): number {
+  return withJitter(Math.max(retry.firstDelayMs, waitedMs / 2), retry, random);
+}
+
+function withJitter(
+  fullMs: number,
+  { maxDelayMs }: RetryRules,
+  random: () => number,
+): number {
+  return Math.round(Math.min(fullMs, maxDelayMs) * (0.5 + random() / 2));
 }
 
 async function reconcileTogether(
@@ -248,15 +351,25 @@ function tell(event: CardEvent, receivedAt: Instant): Reconciled {
 }
 
 function decodeWaiting(waiting: WaitingEvent): CardEvent {
-  const decoded = decodeKeptEvent(waiting.body, waiting);
+  const decoded = decodeKept(waiting);
   if (decoded.kind === "known") return decoded.event;
   // It was well-formed when it was received, so the code has changed since: a person must look.
   const [issue] = decoded.kind === "malformed" ? decoded.issues : [];
-  throw new Error(
+  throw new UndecodableEventError(
     issue
       ? `no longer valid: ${issue.path} ${issue.message}`
       : "no longer of a type that has a handler",
   );
+}
+
+function decodeKept(waiting: WaitingEvent): Decoded {
+  try {
+    return decodeKeptEvent(waiting.body, waiting);
+  } catch (error) {
+    // Any other error is a mistake of ours, and no fault of the event.
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new UndecodableEventError("no longer valid: the body is not JSON");
+  }
 }
 
 /**

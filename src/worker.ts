@@ -12,14 +12,15 @@ import { pruneBodies, retentionLimit } from "./prune-bodies.ts";
 import type { EventQueue } from "./queue/event-queue.ts";
 import { createEventWorker } from "./queue/event-worker.ts";
 import type { QueueConnection } from "./queue/queue-connection.ts";
-import type { Reconciliation } from "./reconcile-events.ts";
-import { reconcileEvents } from "./reconcile-events.ts";
+import type { OwedAttempts, Reconciliation } from "./reconcile-events.ts";
+import { reconcileEvents, takeBackOwedAttempts } from "./reconcile-events.ts";
 import { requeueStalled } from "./requeue-stalled.ts";
 import type { Database } from "./store/database.ts";
 import { createDatabase, createPool } from "./store/database.ts";
 import { describeError } from "./store/errors.ts";
 import { takeStalledEvents } from "./store/inbox.ts";
 import { dropOldBodies, dropResolvedBodies } from "./store/retention.ts";
+import { createTrouble } from "./trouble.ts";
 import { createTurns } from "./take-turns.ts";
 
 export interface WorkerOptions {
@@ -43,6 +44,8 @@ const RECONCILE_QUERY_TIMEOUT_MS = 30_000;
 /** Well below the above, so that a lock that somebody holds is told from a statement that is slow. */
 const LOCK_TIMEOUT_MS = 10_000;
 const MAX_RETRY_DELAY_MS = 60_000;
+/** While nothing can be applied for a reason that lies around the events, a lane tries again so often. */
+const TROUBLE_DELAY_MS = { first: 100, max: 2_000 };
 /** Longer than a hint takes to be placed: an event that young has not lost its hint. */
 const STALLED_GRACE_MS = 3_000;
 /**
@@ -77,6 +80,8 @@ export function startWorker(options: WorkerOptions): Worker {
 
   const stopping = new AbortController();
   const turns = createTurns();
+  const owed: OwedAttempts = new Map();
+  const trouble = createTrouble(TROUBLE_DELAY_MS);
   const reconciledLog = createBatchLog((line) => {
     log.info(line, "events reconciled");
   });
@@ -84,6 +89,7 @@ export function startWorker(options: WorkerOptions): Worker {
     eventIds: readonly string[],
     oneByOne: boolean,
   ): Promise<void> => {
+    await trouble.pause(stopping.signal);
     const startedAt = performance.now();
     const retry = {
       maxAttempts: config.queue.maxAttempts,
@@ -98,15 +104,24 @@ export function startWorker(options: WorkerOptions): Worker {
         random: Math.random,
         checkpoint,
         turns,
+        isSchemaKnown: () => Promise.resolve(true),
+        owed,
         signal: stopping.signal,
       },
       oneByOne,
-    );
+    ).catch((error: unknown) => {
+      trouble.found();
+      throw error;
+    });
     report(outcome, metrics, log);
     const count = outcome.reconciled.length;
     if (count > 0) reconciledLog.add({ count }, performance.now() - startedAt);
     retryLater(outcome, queue, metrics);
-    if (outcome.interruptedBy !== undefined) throw outcome.interruptedBy;
+    if (outcome.interruptedBy !== undefined) {
+      trouble.found();
+      throw outcome.interruptedBy;
+    }
+    if (count > 0) trouble.isOver();
   };
 
   const addJob = createLanes({
@@ -125,6 +140,7 @@ export function startWorker(options: WorkerOptions): Worker {
 
   const sweep = startPeriodic(config.queue.requeuePeriodMs, async (signal) => {
     try {
+      await takeBackOwedAttempts({ db, owed });
       const counts = await requeueStalled({
         signal,
         oldestWaitingAt: () => queue.oldestWaitingAt(),
@@ -156,6 +172,7 @@ export function startWorker(options: WorkerOptions): Worker {
       await sweep.stop();
       reconciledLog.flush();
       await retention?.stop();
+      await takeBackOwedAttempts({ db, owed }).catch(() => undefined);
       await pool.end();
     },
   };
@@ -217,10 +234,15 @@ function report(outcome: Reconciliation, metrics: Metrics, log: Logger): void {
     metrics.reconciled(kind, Math.max(0, nowMs - epochMsOf(receivedAt)) / 1000);
     if (isUnknownDecline) metrics.unknownDecline();
   }
-  for (const { eventId, error, retryInMs } of outcome.failed) {
+  for (const { eventId, error, retryInMs, counts } of outcome.failed) {
     metrics.failedAttempt(retryInMs === undefined);
     if (retryInMs === undefined)
       log.error({ eventId, error }, "event given up");
-    else log.warn({ eventId, error, retryInMs }, "event failed");
+    else if (counts) log.warn({ eventId, error, retryInMs }, "event failed");
+    else
+      log.error(
+        { eventId, error, retryInMs },
+        "event waits, through no fault of its own",
+      );
   }
 }

@@ -1,37 +1,47 @@
 import pg from "pg";
 
+/** The decoder cannot read a stored event: it will not be able to the next time either. */
+export class UndecodableEventError extends Error {
+  override readonly name = "UndecodableEventError";
+}
+
 /**
- * Whether PostgreSQL refused the data of a statement (SQLSTATE class 22, data exception; 23, integrity; 54,
- * program limit), and not the connection, the server or a lock: only then is one item of a batch at fault.
+ * Whether the data is at fault: PostgreSQL refused it (SQLSTATE class 22, data exception; 23, integrity; 54, program
+ * limit), or our decoder did. Nothing else uses up an attempt of an event: what the connection, the server, a right, a
+ * lock or a mistake of ours causes may last for hours, and no event may be given up for it.
  */
 export function isDataFault(error: unknown): boolean {
   return (
-    error instanceof pg.DatabaseError && /^(22|23|54)/.test(error.code ?? "")
+    error instanceof UndecodableEventError ||
+    (error instanceof pg.DatabaseError && /^(22|23|54)/.test(error.code ?? ""))
   );
 }
 
 /**
- * SQLSTATE classes: connection (08), rollback after a deadlock (40), resources (53), a lock that is not to be had (55),
- * shutdown (57P), the system below (58).
+ * SQLSTATE classes that say nothing about the statement: connection (08), a plan that is out of date (0A), a transaction
+ * that is read-only or was ended (25), a statement that the session does not know (26), no way in (28, 3D), rollback
+ * after a deadlock (40), a full disk or no connection left (53), a lock that is not to be had (55), shutdown (57P), the
+ * system below (58). Not 53200: one event's statement may take all the memory.
  */
-const PASSING_STATES = /^(08|40|53|55|57P|58)/;
+const STATES_OF_ALL = /^(08|0A|25|26|28|3D|40|53[^2]|55|57P|58)/;
 /** How pg and its pool say that there is no connection, or none any more: plain errors without a code. */
 const NO_CONNECTION =
   /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Client was closed)/;
 
 /**
- * Whether an error says nothing about the statement: the server is away, ends, has no room, or another session has
- * the locks. Such a fault may last for hours, and no event may be given up for it. A query that takes too long is not
- * meant: its own data may be the reason.
+ * Whether an error meets every event alike: the server is away, ends, takes no writes, has no room, or another session
+ * has the locks. Then nobody looks for an event at fault. Of what is neither this nor a fault of the data (a statement
+ * that takes too long, a right that is missing on one table, a mistake of ours) one event may be the cause: it must
+ * neither hold its neighbours nor be given up.
  */
 export function isPassingFault(error: unknown): boolean {
   if (error instanceof pg.DatabaseError)
-    return PASSING_STATES.test(error.code ?? "");
+    return STATES_OF_ALL.test(error.code ?? "");
   if (!(error instanceof Error)) return false;
   // A host name with several addresses, none of which answers.
   if (error instanceof AggregateError)
     return error.errors.every(isPassingFault);
-  // Of the operating system: ECONNREFUSED, ECONNRESET, ENOENT for a socket that is gone.
+  // Of the operating system: ECONNREFUSED, ECONNRESET, ENOTFOUND, ENOENT for a socket that is gone.
   return "syscall" in error || NO_CONNECTION.test(error.message);
 }
 
@@ -57,6 +67,8 @@ export function describeError(error: unknown): string {
   // One that stands for several has no message of its own.
   if (error instanceof AggregateError)
     return error.errors.map(describeError).join("; ");
+  // Quotes what it could not read.
+  if (error instanceof SyntaxError) return error.name;
   return error instanceof Error ? firstLine(error.message) : "unknown error";
 }
 

@@ -204,25 +204,36 @@ const take = compileOnce((db, eventIds: Buffer, attempts: number) =>
  * too. Gives up an event whose attempts are used up.
  *
  * @param leaseMs for so long nobody else looks for the event
- * @returns the number of this attempt; undefined when there is none to make
+ * @returns undefined when there is no attempt to make
  */
 export async function beginAttempt(
   db: Database,
   eventId: string,
   maxAttempts: number,
   leaseMs: number,
-): Promise<number | undefined> {
-  const { rows } = await sql<{ state: EventState; attempts: number }>`
+): Promise<BegunAttempt | undefined> {
+  const { rows } = await sql<{
+    state: EventState;
+    attempts: number;
+    waited_ms: number;
+  }>`
     update webhook_events
     set attempts = least(attempts + 1, ${maxAttempts}),
         state = case when attempts < ${maxAttempts} then state else 'failed' end,
         last_error = coalesce(last_error, 'the process ended while it worked on this event'),
         hinted_at = ${fromNow(leaseMs)}
     where event_id = ${eventId} and state = 'received'
-    returning state, attempts
+    returning state, attempts, extract(epoch from now() - received_at)::float8 * 1000 as waited_ms
   `.execute(db);
   const [row] = rows;
-  return row?.state === "received" ? row.attempts : undefined;
+  if (row?.state !== "received") return undefined;
+  return { number: row.attempts, waitedMs: row.waited_ms };
+}
+
+export interface BegunAttempt {
+  readonly number: number;
+  /** Since the event was recorded. */
+  readonly waitedMs: number;
 }
 
 export interface FailedAttempt {
@@ -230,13 +241,13 @@ export interface FailedAttempt {
   readonly error: string;
   /** When the next attempt is due; undefined when there is none: the event is `failed`. */
   readonly retryInMs: number | undefined;
+  /** False: it was no fault of the event, and what `beginAttempt` counted is taken back. */
+  readonly counts: boolean;
 }
 
-/** @param counts false when it was no fault of the event: then what `beginAttempt` counted is taken back */
 export async function recordFailedAttempt(
   db: Database,
-  { eventId, error, retryInMs }: FailedAttempt,
-  counts = true,
+  { eventId, error, retryInMs, counts }: FailedAttempt,
 ): Promise<void> {
   await db
     .updateTable("webhook_events")

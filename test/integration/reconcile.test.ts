@@ -5,7 +5,10 @@ import pg from "pg";
 import { createEventQueue } from "../../src/queue/event-queue.ts";
 import type { EventQueue } from "../../src/queue/event-queue.ts";
 import type { ReconcileOptions } from "../../src/reconcile-events.ts";
-import { reconcileEvents } from "../../src/reconcile-events.ts";
+import {
+  reconcileEvents,
+  takeBackOwedAttempts,
+} from "../../src/reconcile-events.ts";
 import type { RequeueOptions } from "../../src/requeue-stalled.ts";
 import { requeueStalled } from "../../src/requeue-stalled.ts";
 import type { Database } from "../../src/store/database.ts";
@@ -133,7 +136,12 @@ describe("reconciling", () => {
       after,
     ]);
     expect(outcome.failed).toEqual([
-      { eventId: poison, error: expect.any(String), retryInMs: 750 },
+      {
+        eventId: poison,
+        error: expect.any(String),
+        retryInMs: 750,
+        counts: true,
+      },
     ]);
     const row = await inboxRow(poison ?? "");
     expect(row).toMatchObject({ state: "received", attempts: 1 });
@@ -384,6 +392,196 @@ describe("reconciling", () => {
       { what: "somebody to wait for a lock" },
     );
   }
+});
+
+describe("an event that PostgreSQL refuses", () => {
+  /** Refuses to write the row of one card, and of no other. */
+  async function refuse(cardId: unknown, state: string): Promise<void> {
+    await reader.rows(`
+      create or replace function refuse() returns trigger language plpgsql as $$
+      begin raise exception 'refused' using errcode = '${state}'; end $$`);
+    await reader.rows("drop trigger if exists refuse on cards");
+    await reader.rows(
+      `create trigger refuse before insert on cards for each row
+       when (new.card_id = '${String(cardId)}') execute function refuse()`,
+    );
+  }
+
+  afterAll(async () => {
+    await reader.rows("drop trigger refuse on cards");
+  });
+
+  test.each(["22003", "23514", "54000"])(
+    "for its data (%s) is given up after its attempts",
+    async (state) => {
+      const event = aStatusUpdate();
+      const ids = await record(event);
+      await refuse(event.data["card_id"], state);
+
+      for (let time = 0; time < options.retry.maxAttempts; time++)
+        await reconcileEvents(ids, options);
+
+      expect(await inboxRow(event.event_id)).toMatchObject({
+        state: "failed",
+        attempts: 3,
+        last_error: `PostgreSQL ${state}: refused`,
+      });
+    },
+  );
+
+  test.each([
+    "0A000",
+    "21000",
+    "25006",
+    "28000",
+    "3D000",
+    "42501",
+    "42703",
+    "42P01",
+    "53100",
+    "53200",
+    "57014",
+    "57P01",
+    "P0001",
+    "XX000",
+  ])(
+    "for what no data can cause (%s) waits, loses no attempt and is applied in the end",
+    async (state) => {
+      const event = aStatusUpdate();
+      const ids = await record(event);
+      await refuse(event.data["card_id"], state);
+
+      for (let time = 0; time < options.retry.maxAttempts + 1; time++)
+        for (const oneByOne of [false, true])
+          await reconcileEvents(ids, options, oneByOne).catch(() => undefined);
+      const row = await inboxRow(event.event_id);
+      await reader.rows("drop trigger refuse on cards");
+      const { reconciled } = await reconcileEvents(ids, options);
+
+      expect(row).toMatchObject({
+        state: "received",
+        attempts: 0,
+        last_error: `PostgreSQL ${state}: refused`,
+      });
+      expect(reconciled).toHaveLength(1);
+      await refuse("nobody", state);
+    },
+  );
+
+  test("for a reason that may be its own does not hold its neighbours, and is tried again ever later", async () => {
+    const events = Array.from({ length: 20 }, () => aStatusUpdate());
+    const ids = await record(...events);
+    const poison = events[7];
+    await refuse(poison?.data["card_id"], "57014");
+
+    const first = await reconcileEvents(ids, options);
+    await reader.rows(
+      "update webhook_events set received_at = now() - interval '1 minute' where event_id = $1",
+      [poison?.event_id],
+    );
+    const later = await reconcileEvents(ids, options);
+
+    expect(first.reconciled).toHaveLength(19);
+    expect(first.interruptedBy).toBeUndefined();
+    const failed = {
+      eventId: poison?.event_id,
+      error: "PostgreSQL 57014: refused",
+      counts: false,
+    };
+    expect(first.failed).toEqual([{ ...failed, retryInMs: 750 }]);
+    expect(later.failed).toEqual([
+      { ...failed, retryInMs: expect.closeTo(22_500, -3) as unknown },
+    ]);
+  });
+
+  test("is a mistake of ours when our code fails on it: it waits, with the reason, beside neighbours that are applied", async () => {
+    const [before, poison, after] = await record(
+      aStatusUpdate(),
+      aStatusUpdate(),
+      aStatusUpdate(),
+    );
+    const failing: ReconcileOptions = {
+      ...options,
+      checkpoint: (moment, ids) => {
+        if (moment === "applying" && ids.includes(poison ?? ""))
+          throw new RangeError("Invalid time value");
+      },
+    };
+    const ids = [before ?? "", poison ?? "", after ?? ""];
+
+    for (let time = 0; time < options.retry.maxAttempts + 1; time++)
+      await reconcileEvents(ids, failing);
+
+    expect(await inboxRow(poison ?? "")).toMatchObject({
+      state: "received",
+      attempts: 0,
+      last_error: "Invalid time value",
+    });
+    for (const id of [before, after])
+      expect(await inboxRow(id ?? "")).toMatchObject({ state: "processed" });
+  });
+
+  test("with all the others for one reason costs a few transactions, and not some for each", async () => {
+    const ids = await record(
+      ...Array.from({ length: 200 }, () => aStatusUpdate()),
+    );
+    let transactions = 0;
+    await reader.rows("alter table cards rename to plastics");
+
+    const outcome = await reconcileEvents(ids, {
+      ...options,
+      checkpoint: (moment) => {
+        if (moment === "applying") transactions++;
+      },
+    });
+    await reader.rows("alter table plastics rename to cards");
+    const afterwards = await reconcileEvents(ids, options);
+
+    expect(outcome.reconciled).toEqual([]);
+    expect(String(outcome.interruptedBy)).toContain("does not exist");
+    expect(transactions).toBeLessThanOrEqual(25);
+    expect(afterwards.reconciled).toHaveLength(200);
+  });
+
+  test("by a schema that a newer release has changed loses no attempt, whatever the reason", async () => {
+    const event = aStatusUpdate();
+    const ids = await record(event);
+    await refuse(event.data["card_id"], "23502");
+    const isSchemaKnown = () => Promise.resolve(false);
+
+    for (let time = 0; time < options.retry.maxAttempts + 1; time++)
+      await reconcileEvents(ids, { ...options, isSchemaKnown }, true);
+
+    expect(await inboxRow(event.event_id)).toMatchObject({
+      state: "received",
+      attempts: 0,
+    });
+  });
+
+  test("has its attempt taken back when the database is there again that went in the middle of it", async () => {
+    const event = aStatusUpdate();
+    const ids = await record(event);
+    const store = openStore(database.url);
+    const own = reconcileOptions(store.db, {
+      checkpoint: (moment) => {
+        if (moment !== "applying") return;
+        void store.close();
+        throw new Error("the pool has ended");
+      },
+    });
+
+    await expect(reconcileEvents(ids, own, true)).rejects.toThrow();
+    const before = await inboxRow(event.event_id);
+    await takeBackOwedAttempts({ db, owed: own.owed });
+
+    expect(before).toMatchObject({ attempts: 1 });
+    expect(await inboxRow(event.event_id)).toMatchObject({
+      state: "received",
+      attempts: 0,
+      last_error: "the pool has ended",
+    });
+    expect(own.owed.size).toBe(0);
+  });
 });
 
 describe("a database that keeps another time zone", () => {

@@ -225,7 +225,7 @@ export const mutants = [
       {
         file: "src/reconcile-events.ts",
         from: "    if (isPassingFault(error)) throw error;\n    // The error is not lost: the event that caused it will cause it again, alone.\n",
-        to: "    for (const eventId of eventIds)\n      await recordFailedAttempt(options.db, { eventId, error: describeError(error), retryInMs: undefined });\n    return { reconciled: [], failed: [] };\n",
+        to: "    for (const eventId of eventIds)\n      await recordFailedAttempt(run.db, { eventId, error: describeError(error), retryInMs: undefined, counts: true });\n    return { reconciled: [], failed: [] };\n",
       },
     ],
     tests: [integration("reconcile.test.ts", "does not hold its neighbours")],
@@ -359,8 +359,8 @@ export const mutants = [
     edits: [
       {
         file: "src/reconcile-events.ts",
-        from: "    if (isPassingFault(thrown)) {",
-        to: "    if (false) {",
+        from: "isDataFault(thrown) && (await",
+        to: "(await",
       },
     ],
     tests: [integration("reconcile.test.ts", "locks for long")],
@@ -370,7 +370,7 @@ export const mutants = [
     edits: [
       {
         file: "src/reconcile-events.ts",
-        from: "if (eventIds.length === 1 || options.signal.aborted)",
+        from: "if (eventIds.length === 1 || run.signal.aborted)",
         to: "if (eventIds.length > 0)",
       },
     ],

@@ -64,6 +64,8 @@ export function reconcileOptions(
     random: () => 0.5,
     checkpoint: noCheckpoint,
     turns: createTurns(),
+    isSchemaKnown: () => Promise.resolve(true),
+    owed: new Map(),
     signal: new AbortController().signal,
     ...more,
   };

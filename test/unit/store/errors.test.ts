@@ -1,6 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import pg from "pg";
 import {
+  UndecodableEventError,
   describeError,
   isDataFault,
   isPassingFault,
@@ -34,11 +35,17 @@ describe("a fault of the data", () => {
   });
 
   test.each([
-    ["an error of ours", Object.assign(new Error("22"), { code: "22003" })],
+    ["a plain error", Object.assign(new Error("22"), { code: "22003" })],
     ["text", "22003"],
     ["nothing", undefined],
   ])("is not seen in %s", (_what, error) => {
     expect(isDataFault(error)).toBe(false);
+  });
+
+  test("is what our decoder cannot read", () => {
+    expect(isDataFault(new UndecodableEventError("no longer valid"))).toBe(
+      true,
+    );
   });
 });
 
@@ -49,7 +56,14 @@ describe("a fault that passes", () => {
     ["53300", "too many connections", true],
     ["53100", "a full disk", true],
     ["55P03", "a lock that was not given", true],
+    ["53200", "no memory, perhaps for one event's size", false],
     ["57P01", "a server that stops", true],
+    ["25006", "a server that takes no writes", true],
+    ["28P01", "a password that is no longer right", true],
+    ["3D000", "a database that is away", true],
+    ["0A000", "a plan from before a migration", true],
+    ["26000", "a session that knows no such statement", true],
+    ["42501", "a right that is missing on one table", false],
     ["57P03", "a server that starts", true],
     ["58030", "a disk that fails", true],
     ["57014", "a query cancelled, perhaps for its own slowness", false],
@@ -157,6 +171,7 @@ describe("an error in a row or a log line", () => {
     [new Error("it broke"), "it broke"],
     [new Error("it broke\n    at a line"), "it broke"],
     [new Error("x".repeat(2_000)), "x".repeat(500)],
+    [new SyntaxError("Unexpected token: 4096-canary"), "SyntaxError"],
     ["text", "unknown error"],
     [undefined, "unknown error"],
   ])("of another kind is its message, cut", (error, text) => {
