@@ -1,4 +1,4 @@
-import { run } from "./commands/run.ts";
-import { serve } from "./commands/serve.ts";
+import { runProgram } from "./commands/frame.ts";
+import { makeServeProgram } from "./commands/serve.ts";
 
-await run(process.env, (config) => serve(config, process.cwd()));
+await runProgram(makeServeProgram, process.argv.slice(2), process.env);

@@ -17,6 +17,7 @@ const MIGRATION_TIMEOUT_MS = 30 * 60_000;
 /**
  * Waits for the database and brings its schema, and the queue's, up to date.
  *
+ * @returns the names of the migrations that were applied now
  * @throws ConfigError when the database does not come, does not let us in or cannot be used
  * @throws what else made a migration fail: the service must not start on an unknown schema
  */
@@ -24,7 +25,7 @@ export async function prepareDatabase(
   databaseUrl: string,
   connection: QueueConnection,
   log: Logger,
-): Promise<void> {
+): Promise<string[]> {
   const pool = createPool({
     url: databaseUrl,
     maxConnections: 1,
@@ -40,6 +41,7 @@ export async function prepareDatabase(
     const applied = await migrate(db);
     await migrateQueue(connection);
     if (applied.length > 0) log.info({ applied }, "database migrated");
+    return applied;
   } catch (error) {
     const sentence = explainDatabaseFault(error);
     throw sentence === undefined ? error : new ConfigError(sentence);

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, readdir } from "node:fs/promises";
 import { sign } from "./uqpay/signature.ts";
 
 /** An event as UQPAY would send it. */
@@ -12,6 +12,18 @@ export interface Answer {
 
 const examples = new URL("../examples/", import.meta.url);
 
+/** A type that no handler knows: it is stored, and changes no card. */
+export const PING = "ping";
+
+/** The event types that have an example. */
+export async function listExamples(): Promise<string[]> {
+  const names = await readdir(examples);
+  return names
+    .filter((name) => name.endsWith(".json"))
+    .map((name) => name.replace(/\.json$/, ""))
+    .toSorted();
+}
+
 /**
  * UQPAY's own published example of an event type.
  *
@@ -22,6 +34,9 @@ export async function readExample(eventType: string): Promise<EventJson> {
     await readFile(new URL(`${eventType}.json`, examples), "utf8"),
   ) as EventJson;
 }
+
+/** Longer than any proxy waits. */
+const PATIENCE_MS = 60_000;
 
 /** Signs a body as UQPAY does and posts it. */
 export async function postSigned(
@@ -39,6 +54,7 @@ export async function postSigned(
       "x-wk-signature": sign(body, timestamp, secret),
     },
     body,
+    signal: AbortSignal.timeout(PATIENCE_MS),
   });
   return { status: response.status, text: await response.text() };
 }

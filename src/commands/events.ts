@@ -1,154 +1,73 @@
-import type { Config } from "../config.ts";
-import { EVENT_STATES, QUARANTINE_REASONS } from "../store/database.ts";
+import type { Command } from "@commander-js/extra-typings";
+import { Option } from "@commander-js/extra-typings";
+import { EVENT_STATES } from "../store/database.ts";
 import { listEvents } from "../store/event-records.ts";
-import {
-  listQuarantine,
-  resolveQuarantined,
-} from "../store/quarantine-records.ts";
-import { formatTable } from "./format-table.ts";
-import { print } from "./print.ts";
-import {
-  readChoice,
-  readLimit,
-  readOptions,
-  readTime,
-} from "./read-options.ts";
-import { UsageError } from "./usage-error.ts";
+import type { Frame } from "./frame.ts";
+import { JSON_OPTION } from "./frame.ts";
+import { readLimit, readTime } from "./read-options.ts";
 import { withDatabase } from "./with-database.ts";
 
-export const EVENTS_USAGE = `events [--state received|processed|ignored|failed] [--type TYPE] [--card ID] [--since TIME] [--until TIME] [--limit 100]
-      lists the newest of the inbox that match, the oldest of them first
-      a time is 2026-04-12T10:00:00Z or an age: 30m, 6h, 2d`;
+const DEFAULT_LIMIT = 100;
 
-export async function events(
-  args: readonly string[],
-  config: Config,
-): Promise<void> {
-  const { values } = readOptions(
-    args,
-    {
-      state: { type: "string" },
-      type: { type: "string" },
-      card: { type: "string" },
-      since: { type: "string" },
-      until: { type: "string" },
-      limit: { type: "string" },
-    },
-    EVENTS_USAGE,
-  );
-  const filter = {
-    state: readChoice(values.state, "state", EVENT_STATES),
-    type: values.type,
-    cardId: values.card,
-    since: readTime(values.since, "since"),
-    until: readTime(values.until, "until"),
-  };
-  await withDatabase(config, async (db) => {
-    const limit = readLimit(values.limit);
-    const rows = await listEvents(db, filter, limit, "newest");
-    print(
-      formatTable(
-        [
-          "event_id",
-          "event_type",
-          "card_id",
-          "state",
-          "attempts",
-          "received_at",
-          "last_error",
-        ],
-        rows
-          .toReversed()
-          .map((row) => [
-            row.eventId,
-            row.eventType,
-            row.cardId ?? "",
-            row.state,
-            String(row.attempts),
-            row.receivedAt,
-            row.lastError ?? "",
-          ]),
+export function addEvents(program: Command, frame: Frame): void {
+  program
+    .command("events")
+    .summary("list what was delivered")
+    .description(
+      "Lists the newest events of the inbox that match, the oldest of them first.",
+    )
+    .addOption(
+      new Option("--state <state>", "only of this state").choices(EVENT_STATES),
+    )
+    .option("--type <type>", "only of this event type")
+    .option("--card <card_id>", "only about this card")
+    .option(
+      "--since <time>",
+      "only received then or later: 2026-04-12T10:00:00Z, or an age: 30m, 6h, 2d",
+      readTime,
+    )
+    .option("--until <time>", "only received before", readTime)
+    .option("--limit <n>", `at most so many (${DEFAULT_LIMIT})`, readLimit)
+    .option(...JSON_OPTION)
+    .action((options) =>
+      frame.run(options, (context) =>
+        withDatabase(context, async (db) => {
+          const filter = { ...options, cardId: options.card };
+          const limit = options.limit ?? DEFAULT_LIMIT;
+          const newest = await listEvents(db, filter, limit, "newest");
+          const rows = newest.toReversed();
+          context.printTable(
+            [
+              "event_id",
+              "event_type",
+              "card_id",
+              "state",
+              "attempts",
+              "received_at",
+              "last_error",
+            ],
+            rows.map((row) => [
+              row.eventId,
+              row.eventType,
+              row.cardId ?? "",
+              row.state,
+              String(row.attempts),
+              row.receivedAt,
+              row.lastError ?? "",
+            ]),
+          );
+          const events = rows.map((row) => ({
+            event_id: row.eventId,
+            event_type: row.eventType,
+            card_id: row.cardId,
+            state: row.state,
+            attempts: row.attempts,
+            signed_at: row.signedAt,
+            received_at: row.receivedAt,
+            last_error: row.lastError,
+          }));
+          return { result: { events } };
+        }),
       ),
     );
-  });
-}
-
-export const QUARANTINE_USAGE = `quarantine [--reason REASON] [--type TYPE] [--since TIME] [--until TIME] [--all] [--limit 100]
-      lists the open quarantined deliveries, oldest first; --all: also those that were dealt with
-  quarantine --dismiss ID … --note "why"
-      closes entries that need no replay`;
-
-export async function quarantine(
-  args: readonly string[],
-  config: Config,
-): Promise<void> {
-  const { values, positionals } = readOptions(
-    args,
-    {
-      reason: { type: "string" },
-      type: { type: "string" },
-      since: { type: "string" },
-      until: { type: "string" },
-      all: { type: "boolean" },
-      limit: { type: "string" },
-      dismiss: { type: "string" },
-      note: { type: "string" },
-    },
-    QUARANTINE_USAGE,
-    true,
-  );
-  const { dismiss, note } = values;
-  if (dismiss !== undefined) {
-    const ids = [dismiss, ...positionals];
-    if (note === undefined || !ids.every(isQuarantineId)) {
-      throw new UsageError(`usage: ${QUARANTINE_USAGE}`);
-    }
-    await withDatabase(config, async (db) => {
-      const count = await resolveQuarantined(db, ids, `dismissed: ${note}`);
-      print(`${String(count)} closed\n`);
-    });
-    return;
-  }
-  if (positionals.length > 0)
-    throw new UsageError(`usage: ${QUARANTINE_USAGE}`);
-  const filter = {
-    reason: readChoice(values.reason, "reason", QUARANTINE_REASONS),
-    type: values.type,
-    since: readTime(values.since, "since"),
-    until: readTime(values.until, "until"),
-    withResolved: values.all,
-  };
-  await withDatabase(config, async (db) => {
-    const rows = await listQuarantine(db, filter, readLimit(values.limit));
-    print(
-      formatTable(
-        [
-          "id",
-          "reason",
-          "event_id",
-          "event_type",
-          "deliveries",
-          "received_at",
-          "issues",
-          "resolution",
-        ],
-        rows.map((row) => [
-          row.id,
-          row.reason,
-          row.eventId ?? "",
-          row.eventType ?? "",
-          String(row.deliveries),
-          row.receivedAt,
-          (row.issues ?? [])
-            .map(({ path, message }) => `${path} ${message}`)
-            .join("; "),
-          row.resolution ?? "",
-        ]),
-      ),
-    );
-  });
-}
-
-export function isQuarantineId(text: string): boolean {
-  return /^\d{1,18}$/.test(text);
 }

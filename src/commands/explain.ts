@@ -1,4 +1,4 @@
-import type { Config } from "../config.ts";
+import type { Command } from "@commander-js/extra-typings";
 import type { CardEvent } from "../domain/card-event.ts";
 import type { Chapter, FieldNews } from "../domain/explain-card.ts";
 import {
@@ -8,30 +8,37 @@ import {
 import type { EventRecord } from "../store/event-records.ts";
 import { findEventsOfCard } from "../store/event-records.ts";
 import { decodeKeptEvent } from "../uqpay/decode-event.ts";
-import { print } from "./print.ts";
-import { readOptions } from "./read-options.ts";
-import { UsageError } from "./usage-error.ts";
+import type { Context, Frame, Outcome } from "./frame.ts";
+import { JSON_OPTION } from "./frame.ts";
+import { CommandError } from "./usage-error.ts";
 import { withDatabase } from "./with-database.ts";
 
-export const EXPLAIN_USAGE = `explain CARD_ID
-      a card's story: every event about it in effective order, what each said, and what superseded it and why`;
+export function addExplain(program: Command, frame: Frame): void {
+  program
+    .command("explain")
+    .summary("tell a card's story")
+    .description(
+      "Tells every event about a card in effective order, what each said, and what superseded it and why.",
+    )
+    .argument("<card_id>", "the card")
+    .option(...JSON_OPTION)
+    .action((cardId, options) =>
+      frame.run(options, (context) => explain(context, cardId)),
+    );
+}
 
-export async function explain(
-  args: readonly string[],
-  config: Config,
-): Promise<void> {
-  const { positionals } = readOptions(args, {}, EXPLAIN_USAGE, true);
-  const [cardId] = positionals;
-  if (cardId === undefined) throw new UsageError(`usage: ${EXPLAIN_USAGE}`);
-  await withDatabase(config, async (db) => {
+function explain(context: Context, cardId: string): Promise<Outcome> {
+  return withDatabase(context, async (db) => {
     const records = await findEventsOfCard(db, cardId);
+    if (records.length === 0)
+      throw new CommandError(`No event about card ${cardId} is stored.`);
     const events = records
       .filter(({ state }) => state === "processed")
       .flatMap(decode);
-    print(explainCard(events).map(describeChapter).join(""));
-    print(records.flatMap(describeUntold).join(""));
-    if (records.length === 0)
-      throw new UsageError(`No event about card ${cardId} is stored.`);
+    const story = explainCard(events);
+    context.print(story.map(describeChapter).join(""));
+    context.print(records.flatMap(describeUntold).join(""));
+    return { result: { card_id: cardId, story } };
   });
 }
 

@@ -1,9 +1,9 @@
 /**
- * Writes to standard output. What UQPAY or a forger named may hold control characters, and a terminal obeys them: they
- * are shown as `\x1b`, only a line's end is left.
+ * What UQPAY or a forger named may hold control characters, and a terminal obeys them: they are shown as `\x1b`, only a
+ * line's end is left.
  */
-export function print(text: string): void {
-  process.stdout.write(text.replace(CONTROL_CHARACTER, escape));
+export function escapeControl(text: string): string {
+  return text.replace(CONTROL_CHARACTER, escape);
 }
 
 /** The same for one cell or name, in which a line's end is no more welcome. */

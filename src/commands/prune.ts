@@ -1,47 +1,65 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Config } from "../config.ts";
+import type { Command } from "@commander-js/extra-typings";
 import { pruneBodies, retentionLimit } from "../prune-bodies.ts";
 import {
   countOldBodies,
   dropOldBodies,
   dropResolvedBodies,
 } from "../store/retention.ts";
-import { print } from "./print.ts";
-import { readOptions } from "./read-options.ts";
-import { UsageError } from "./usage-error.ts";
+import type { Context, Frame, Outcome } from "./frame.ts";
+import { JSON_OPTION } from "./frame.ts";
+import { CommandError } from "./usage-error.ts";
 import { withDatabase } from "./with-database.ts";
-
-export const PRUNE_USAGE = `prune [--dry-run]
-      drops the bodies of events older than RETENTION_DAYS; event ids stay, they are the deduplication`;
 
 const PAUSE_MS = 50;
 
-export async function prune(
-  args: readonly string[],
-  config: Config,
-): Promise<void> {
-  const { values } = readOptions(
-    args,
-    { "dry-run": { type: "boolean" } },
-    PRUNE_USAGE,
-  );
-  if (config.retentionDays === undefined)
-    throw new UsageError("RETENTION_DAYS is not set.");
-  const before = retentionLimit(config.retentionDays, Date.now());
-  await withDatabase(config, async (db) => {
-    const isDryRun = values["dry-run"] === true;
+export function addPrune(program: Command, frame: Frame): void {
+  program
+    .command("prune")
+    .summary("apply RETENTION_DAYS")
+    .description(
+      "Drops the bodies of events older than RETENTION_DAYS. Event ids stay: they are the deduplication.",
+    )
+    .option("--dry-run", "count them and drop none")
+    .option(...JSON_OPTION)
+    .action((options) =>
+      frame.run(options, (context) => prune(context, options.dryRun === true)),
+    );
+}
+
+function prune(context: Context, isDryRun: boolean): Promise<Outcome> {
+  const { retentionDays } = context.config;
+  if (retentionDays === undefined)
+    throw new CommandError("RETENTION_DAYS is not set: no body has an end.");
+  const before = retentionLimit(retentionDays, Date.now());
+  return withDatabase(context, async (db) => {
+    let dropped = 0;
+    const tell = (count: number) => {
+      dropped += count;
+      context.progress.tell(`${String(dropped)} bodies dropped`);
+      return count;
+    };
     const { events, quarantined } = isDryRun
       ? await countOldBodies(db, before)
       : await pruneBodies(before, {
-          dropOldBodies: (date, limit) => dropOldBodies(db, date, limit),
-          dropResolvedBodies: (date, limit) =>
-            dropResolvedBodies(db, date, limit),
+          dropOldBodies: async (date, limit) =>
+            tell(await dropOldBodies(db, date, limit)),
+          dropResolvedBodies: async (date, limit) =>
+            tell(await dropResolvedBodies(db, date, limit)),
           signal: new AbortController().signal,
           pause: () => sleep(PAUSE_MS),
         });
-    print(
+    context.print(
       `${String(events)} bodies of events and ${String(quarantined)} of resolved quarantined deliveries ` +
         `from before ${before.toISOString()} ${isDryRun ? "would be" : "were"} dropped\n`,
     );
+    return {
+      result: {
+        dry_run: isDryRun,
+        before: before.toISOString(),
+        events,
+        quarantined,
+      },
+    };
   });
 }

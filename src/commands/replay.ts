@@ -1,38 +1,121 @@
-import type { Config } from "../config.ts";
+import type { Command } from "@commander-js/extra-typings";
+import { Option } from "@commander-js/extra-typings";
 import type { Replay } from "../replay-events.ts";
 import { replayEvent, replayQuarantined } from "../replay-events.ts";
 import type { Database } from "../store/database.ts";
+import { EVENT_STATES, QUARANTINE_REASONS } from "../store/database.ts";
 import { listEvents } from "../store/event-records.ts";
 import { listQuarantine } from "../store/quarantine-records.ts";
-import type { ColumnChange } from "../store/row-changes.ts";
-import { EVENT_STATES, QUARANTINE_REASONS } from "../store/database.ts";
-import { isQuarantineId } from "./events.ts";
-import { print } from "./print.ts";
-import {
-  readChoice,
-  readLimit,
-  readOptions,
-  readTime,
-} from "./read-options.ts";
+import { describeChange } from "./describe-change.ts";
+import type { Context, Frame, Outcome } from "./frame.ts";
+import { JSON_OPTION } from "./frame.ts";
+import { isQuarantineId, readLimit, readTime } from "./read-options.ts";
 import { UsageError } from "./usage-error.ts";
 import { withDatabase } from "./with-database.ts";
 
-export const REPLAY_USAGE = `replay EVENT_ID …  |  --failed  |  --state STATE  |  --quarantined [QUARANTINE_ID …]
-         [--reason REASON] [--type TYPE] [--card ID] [--since TIME] [--until TIME] [--limit N] [--dry-run]
-      applies events again through the code of today; --dry-run shows which column of which row would change`;
+const MOST = 1_000_000;
 
-const OPTIONS = {
-  failed: { type: "boolean" },
-  quarantined: { type: "boolean" },
-  state: { type: "string" },
-  reason: { type: "string" },
-  type: { type: "string" },
-  card: { type: "string" },
-  since: { type: "string" },
-  until: { type: "string" },
-  limit: { type: "string" },
-  "dry-run": { type: "boolean" },
-} as const;
+export function addReplay(program: Command, frame: Frame): void {
+  program
+    .command("replay")
+    .summary("apply events again")
+    .description(
+      "Applies events again through the code of today: those that are named, or those that match.",
+    )
+    .argument("[id...]", "event ids; with --quarantined, ids of the quarantine")
+    .option("--failed", "those that were given up")
+    .addOption(
+      new Option("--state <state>", "those of this state").choices(
+        EVENT_STATES,
+      ),
+    )
+    .option("--quarantined", "out of the quarantine")
+    .addOption(
+      new Option(
+        "--reason <reason>",
+        "out of the quarantine, for this reason",
+      ).choices(QUARANTINE_REASONS),
+    )
+    .option("--type <type>", "only of this event type")
+    .option("--card <card_id>", "only about this card")
+    .option(
+      "--since <time>",
+      "only received then or later: 2026-04-12T10:00:00Z, or an age: 30m, 6h, 2d",
+      readTime,
+    )
+    .option("--until <time>", "only received before", readTime)
+    .option("--limit <n>", "at most so many", readLimit)
+    .option(
+      "--dry-run",
+      "show which column of which row would change, and change nothing",
+    )
+    .option(...JSON_OPTION)
+    .action((ids, options) => {
+      refuseContradictions(ids, options);
+      return frame.run(options, (context) =>
+        withDatabase(context, (db) => replay(context, db, ids, options)),
+      );
+    });
+}
+
+interface Choice {
+  readonly failed?: true | undefined;
+  readonly state?: (typeof EVENT_STATES)[number] | undefined;
+  readonly quarantined?: true | undefined;
+  readonly reason?: (typeof QUARANTINE_REASONS)[number] | undefined;
+  readonly type?: string | undefined;
+  readonly card?: string | undefined;
+  readonly since?: Date | undefined;
+  readonly until?: Date | undefined;
+  readonly limit?: number | undefined;
+  readonly dryRun?: true | undefined;
+}
+
+/** Each of them is meant as a choice or as a restriction: none may be ignored. */
+function refuseContradictions(ids: readonly string[], choice: Choice): void {
+  const { failed, state, quarantined, reason, type, card, since, until } =
+    choice;
+  const restrictions = { type, card, since, until, limit: choice.limit };
+  const [restriction] = namesOf(restrictions);
+  const isOfQuarantine = quarantined === true || reason !== undefined;
+  if (isOfQuarantine) {
+    const [other] = namesOf({ failed, state });
+    if (other !== undefined)
+      throw new UsageError(
+        `error: what is in the quarantine has no state: --${other} cannot be used with it.`,
+      );
+    const wrong = ids.find((id) => !isQuarantineId(id));
+    if (wrong !== undefined)
+      throw new UsageError(
+        `error: --quarantined takes the ids that quarantine lists: '${wrong}' is none.`,
+      );
+  }
+  if (failed === true && state !== undefined && state !== "failed")
+    throw new UsageError("error: --failed and --state name different states.");
+  const [chosen] = namesOf({ failed, state, reason });
+  const tooMany = chosen ?? restriction;
+  if (ids.length > 0 && tooMany !== undefined)
+    throw new UsageError(
+      `error: the ids say what is replayed: --${tooMany} cannot be used with them.`,
+    );
+  const [any] = namesOf({
+    failed,
+    state,
+    quarantined,
+    reason,
+    ...restrictions,
+  });
+  if (ids.length === 0 && (any === undefined || any === "limit"))
+    throw new UsageError(
+      "error: say what is replayed: ids, --failed, --quarantined, or what it must match. See: replay --help",
+    );
+}
+
+function namesOf(options: object): string[] {
+  return Object.entries(options)
+    .filter(([, value]) => value !== undefined)
+    .map(([name]) => name);
+}
 
 /** One event to replay: what it is called, and how it is replayed. */
 interface Target {
@@ -40,90 +123,66 @@ interface Target {
   readonly replay: (isDryRun: boolean) => Promise<Replay>;
 }
 
-export async function replay(
-  args: readonly string[],
-  config: Config,
-): Promise<void> {
-  const { values, positionals } = readOptions(
-    args,
-    OPTIONS,
-    REPLAY_USAGE,
-    true,
+async function replay(
+  context: Context,
+  db: Database,
+  ids: readonly string[],
+  choice: Choice,
+): Promise<Outcome> {
+  const isDryRun = choice.dryRun === true;
+  const targets = await findTargets(db, ids, choice);
+  const ends: object[] = [];
+  let unresolved = 0;
+  for (const target of targets) {
+    const result = await target.replay(isDryRun);
+    if (!isResolved(result)) unresolved++;
+    context.print(describe(target.name, result, isDryRun));
+    ends.push({ name: target.name, ...result });
+    context.progress.tell(`${ends.length} of ${targets.length} replayed`);
+  }
+  context.print(
+    `${String(targets.length)} ${isDryRun ? "looked at, nothing changed" : "replayed"}` +
+      `, ${String(unresolved)} of them could not be applied\n`,
   );
-  const isDryRun = values["dry-run"] === true;
-  await withDatabase(config, async (db) => {
-    const targets = await findTargets(db, values, positionals);
-    let unresolved = 0;
-    for (const target of targets) {
-      const result = await target.replay(isDryRun);
-      if (!isResolved(result)) unresolved++;
-      print(describe(target.name, result, isDryRun));
-    }
-    print(
-      `${String(targets.length)} ${isDryRun ? "looked at, nothing changed" : "replayed"}` +
-        `, ${String(unresolved)} of them could not be applied\n`,
-    );
-    if (unresolved > 0) process.exitCode = 1;
-  });
+  return {
+    result: { dry_run: isDryRun, events: ends },
+    foundSomething: unresolved > 0,
+  };
 }
-
-type Values = ReturnType<typeof readOptions<typeof OPTIONS>>["values"];
 
 async function findTargets(
   db: Database,
-  values: Values,
-  positionals: readonly string[],
+  ids: readonly string[],
+  choice: Choice,
 ): Promise<Target[]> {
-  const period = {
-    type: values.type,
-    since: readTime(values.since, "since"),
-    until: readTime(values.until, "until"),
-  };
-  const limit = readLimit(values.limit ?? "1000000");
-  if (values.quarantined === true || values.reason !== undefined) {
-    if (
-      !positionals.every(isQuarantineId) ||
-      values.failed === true ||
-      values.state !== undefined
-    ) {
-      throw new UsageError(`usage: ${REPLAY_USAGE}`);
-    }
+  const { type, since, until, limit = MOST } = choice;
+  const period = { type, since, until };
+  if (choice.quarantined === true || choice.reason !== undefined) {
+    const isNamed = ids.length > 0;
     const rows = await listQuarantine(
       db,
       {
         ...period,
-        ids: positionals.length > 0 ? positionals : undefined,
-        reason: readChoice(values.reason, "reason", QUARANTINE_REASONS),
-        withResolved: positionals.length > 0,
+        ids: isNamed ? ids : undefined,
+        reason: choice.reason,
+        withResolved: isNamed,
       },
       limit,
     );
     const wanted = rows.filter(
-      ({ body }) => values.card === undefined || cardIdIn(body) === values.card,
+      ({ body }) => choice.card === undefined || cardIdIn(body) === choice.card,
     );
     return wanted.map(({ id, eventId }) => ({
       name: `quarantine ${id}${eventId === null ? "" : ` (${eventId})`}`,
       replay: (isDryRun) => replayQuarantined(db, id, isDryRun),
     }));
   }
-  const state =
-    values.failed === true
-      ? "failed"
-      : readChoice(values.state, "state", EVENT_STATES);
-  const isChosen = [
-    state,
-    values.type,
-    values.card,
-    values.since,
-    values.until,
-  ].some((choice) => choice !== undefined);
-  if (positionals.length === 0 && !isChosen)
-    throw new UsageError(`usage: ${REPLAY_USAGE}`);
+  const state = choice.failed === true ? "failed" : choice.state;
   const found =
-    positionals.length > 0
-      ? positionals
+    ids.length > 0
+      ? ids
       : (
-          await listEvents(db, { ...period, state, cardId: values.card }, limit)
+          await listEvents(db, { ...period, state, cardId: choice.card }, limit)
         ).map(({ eventId }) => eventId);
   return found.map((eventId) => ({
     name: eventId,
@@ -170,20 +229,4 @@ function describe(name: string, result: Replay, isDryRun: boolean): string {
     case "failed":
       return `${name}: failed: ${result.error}\n`;
   }
-}
-
-/** Also used by `verify` and `rebuild`. */
-export function describeChange({
-  table,
-  id,
-  column,
-  from,
-  to,
-}: ColumnChange): string {
-  return `    ${table} ${id} ${column}: ${toText(from)} -> ${toText(to)}\n`;
-}
-
-function toText(value: unknown): string {
-  if (value === null || value === undefined) return "NULL";
-  return typeof value === "string" ? value : JSON.stringify(value);
 }

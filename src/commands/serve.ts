@@ -1,17 +1,49 @@
-import type { Config } from "../config.ts";
+import { Command, Option } from "@commander-js/extra-typings";
 import type { Logger } from "../logger.ts";
 import { createLogger } from "../logger.ts";
 import { startServer } from "../serve.ts";
 import { tuneV8 } from "../tune-v8.ts";
 import { startWatchdog } from "../watchdog.ts";
+import type { Context, Frame, Outcome } from "./frame.ts";
+import { JSON_OPTION } from "./frame.ts";
 
-/**
- * Runs the service until SIGTERM or SIGINT, then stops it in order.
- *
- * @returns when everything is stopped; the process can then exit with 0
- */
-export async function serve(config: Config, folder: string): Promise<void> {
+const ROLES = ["all", "api", "worker"] as const;
+
+/** `serve` as one of the tool's commands. */
+export function addServe(program: Command, frame: Frame): void {
+  configure(program.command("serve"), frame);
+}
+
+/** `serve` as a program of its own: what `npm start` and the image run. */
+export function makeServeProgram(frame: Frame): Command {
+  return configure(new Command("serve"), frame);
+}
+
+function configure(command: Command, frame: Frame) {
+  return command
+    .summary("run the service")
+    .description(
+      "Runs the service until SIGTERM or SIGINT, then stops it in order.",
+    )
+    .addOption(
+      new Option(
+        "--role <role>",
+        "what this process does (ROLE, or all)",
+      ).choices(ROLES),
+    )
+    .option(...JSON_OPTION)
+    .action((options) =>
+      frame.run(options, (context) => serve(context, process.cwd()), {
+        environment: options.role === undefined ? {} : { ROLE: options.role },
+        tellsProgress: false,
+      }),
+    );
+}
+
+/** @returns when everything is stopped */
+async function serve(context: Context, folder: string): Promise<Outcome> {
   tuneV8();
+  const { config } = context;
   const log = createLogger(config.logLevel);
   // npm passes a terminal's Ctrl-C on, so that it comes twice: the second one must not cut the first one short.
   const stopSignal = new Promise<string>((resolve) => {
@@ -24,17 +56,19 @@ export async function serve(config: Config, folder: string): Promise<void> {
   }
   const watchdog = startWatchdog(config.hangTimeoutMs);
   const { service, databaseUrl, stop } = await startServer(config, log, folder);
-  announce(service.port, databaseUrl, config, log);
-  log.info({ signal: await stopSignal }, "stopping");
+  announce(service.port, databaseUrl, context, log);
+  const signal = await stopSignal;
+  log.info({ signal }, "stopping");
   await stop();
   await watchdog.stop();
   log.info("stopped");
+  return { result: { signal } };
 }
 
 function announce(
   port: number,
   databaseUrl: string,
-  config: Config,
+  { config, print }: Context,
   log: Logger,
 ): void {
   const { host } = config.http;
@@ -42,7 +76,7 @@ function announce(
   if (config.isProduction) return;
   const shownHost = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
   const url = `http://${shownHost}:${String(port)}/webhooks/uqpay`;
-  process.stdout.write(
+  print(
     [
       "",
       `  webhook URL   ${url}`,

@@ -1,28 +1,41 @@
-import type { Config } from "../config.ts";
+import { findPendingMigrations } from "../../db/migrate.ts";
 import { findRunningPostgres } from "../embedded/embedded-postgres.ts";
 import { embeddedDataDir } from "../serve.ts";
 import type { Database } from "../store/database.ts";
 import { createDatabase, createPool } from "../store/database.ts";
 import { explainDatabaseFault } from "../store/explain-fault.ts";
-import { UsageError } from "./usage-error.ts";
+import type { Context } from "./frame.ts";
+import { CommandError } from "./usage-error.ts";
 
 /** Operators' commands read and write much at a time. */
 const QUERY_TIMEOUT_MS = 10 * 60_000;
 
 /**
- * The configured database, or the embedded one of a running `npm start` in this folder.
+ * The configured database, or the embedded one of a running `npm start` in this folder, with the schema that this
+ * release works with.
  *
- * @throws UsageError when there is none, or none that can be used now
+ * @throws CommandError when there is none, or none that can be used now
  */
-export async function withDatabase(
-  config: Config,
-  work: (db: Database) => Promise<void>,
-): Promise<void> {
+export function withDatabase<Result>(
+  context: Context,
+  work: (db: Database) => Promise<Result>,
+): Promise<Result> {
+  return withAnyDatabase(context, async (db) => {
+    await expectSchema(db);
+    return work(db);
+  });
+}
+
+/** The same, whatever its schema. */
+export async function withAnyDatabase<Result>(
+  { config }: Context,
+  work: (db: Database) => Promise<Result>,
+): Promise<Result> {
   const url =
     config.postgres.url ??
     (await findRunningPostgres(embeddedDataDir(process.cwd())));
   if (url === undefined) {
-    throw new UsageError(
+    throw new CommandError(
       "There is no database: set DATABASE_URL, or run npm start in this folder.",
     );
   }
@@ -35,11 +48,19 @@ export async function withDatabase(
   });
   const db = createDatabase(pool);
   try {
-    await work(db);
+    return await work(db);
   } catch (error) {
     const sentence = explainDatabaseFault(error);
-    throw sentence === undefined ? error : new UsageError(sentence);
+    throw sentence === undefined ? error : new CommandError(sentence);
   } finally {
     await pool.end();
   }
+}
+
+async function expectSchema(db: Database): Promise<void> {
+  const pending = await findPendingMigrations(db);
+  if (pending.length > 0)
+    throw new CommandError(
+      `The database is empty or older than this release: ${pending.length} migrations are missing. Apply them with: npm run cli -- migrate`,
+    );
 }

@@ -1,0 +1,265 @@
+import type { Command } from "@commander-js/extra-typings";
+import {
+  CommanderError,
+  InvalidArgumentError,
+} from "@commander-js/extra-typings";
+import type { Config } from "../config.ts";
+import { ConfigError, loadConfig } from "../config.ts";
+import { formatTable } from "./format-table.ts";
+import { findNearest } from "./nearest.ts";
+import { escapeControl } from "./print.ts";
+import type { Progress } from "./progress.ts";
+import { startProgress } from "./progress.ts";
+import { readEnvironment, readTextFile } from "./read-environment.ts";
+import { explainSwallowedOptions } from "./swallowed-options.ts";
+import { CommandError, UsageError } from "./usage-error.ts";
+
+type Environment = Record<string, string | undefined>;
+
+/** What a command is given besides its options and arguments. */
+export interface Context {
+  readonly config: Config;
+  /** True with `--json`: then only the result is written, when the command ends. */
+  readonly isJson: boolean;
+  /** Writes for people, at once. */
+  readonly print: (text: string) => void;
+  /** The same for rows; they fit the terminal. */
+  readonly printTable: (
+    columns: readonly string[],
+    rows: readonly (readonly string[])[],
+  ) => void;
+  /** Says on standard error how far it is, where it takes longer than a second. */
+  readonly progress: Progress;
+}
+
+/** How a command ended that could be carried out. */
+export interface Outcome {
+  /** What `--json` gives as `result`. Numbers that must be exact are text. */
+  readonly result: object;
+  /** True: it found something, or not all could be done. The exit code is then 1. */
+  readonly foundSomething?: boolean;
+}
+
+/** What the action of each command calls. */
+export interface Frame {
+  readonly run: (
+    options: { readonly json?: true | undefined },
+    work: (context: Context) => Promise<Outcome>,
+    more?: RunOptions,
+  ) => Promise<void>;
+}
+
+interface RunOptions {
+  /** Variables that an option of the command line sets. */
+  readonly environment?: Environment;
+  /** False for what runs until it is ended. Default: true. */
+  readonly tellsProgress?: boolean;
+}
+
+/** The command that shells ask, of the library for it. */
+const COMPLETION = "complete";
+
+export const JSON_OPTION = [
+  "--json",
+  "one JSON document for programs: command, exit_code, result or error",
+] as const;
+
+/**
+ * Runs a program and ends the process: with 0 when all is done, with 1 when a command found something or failed, with 2
+ * when it was used wrongly. A fault of ours also ends with its stack.
+ *
+ * @param args what stands behind the program's name
+ */
+export async function runProgram(
+  makeProgram: (frame: Frame) => Command,
+  args: readonly string[],
+  environment: Environment,
+): Promise<void> {
+  // Whoever reads may have enough, as `head` has.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === "EPIPE" ? 0 : 1);
+  });
+  const isJson = args.includes("--json");
+  let outcome: Outcome = { result: {} };
+  let command: Command | undefined;
+  const frame: Frame = {
+    run: async (_options, work, more = {}) => {
+      Object.assign(environment, more.environment);
+      const config = loadConfig(readEnvironment(environment), readTextFile);
+      const progress = startProgress(more.tellsProgress ?? true);
+      try {
+        outcome = await work(contextOf(config, isJson, environment, progress));
+      } finally {
+        progress.stop();
+      }
+    },
+  };
+  const program = makeProgram(frame);
+  prepare(program, environment);
+  program.hook("preAction", (_program, action) => {
+    command = action as unknown as Command;
+    refuseExtraArguments(command);
+  });
+  const finish = async (exitCode: number, rest: object): Promise<never> => {
+    const name = command?.name() ?? nameIn(program, args);
+    if (isJson)
+      await write(toJson({ command: name, exit_code: exitCode, ...rest }));
+    return await endProcess(exitCode);
+  };
+  try {
+    refuseSwallowedOptions(program, args, environment);
+    await program.parseAsync(args, { from: "user" });
+  } catch (error) {
+    // Help and the version have been written.
+    if (error instanceof CommanderError && error.exitCode === 0)
+      return await endProcess(0);
+    const { exitCode, code, message } = explainError(error);
+    if (!(error instanceof CommanderError) && exitCode !== undefined)
+      process.stderr.write(`${escapeControl(message)}\n`);
+    if (exitCode === undefined && !isJson) throw error;
+    if (exitCode === undefined)
+      process.stderr.write(`${(error as Error).stack ?? ""}\n`);
+    return await finish(exitCode ?? 1, { error: { code, message } });
+  }
+  const { result, foundSomething = false } = outcome;
+  return finish(foundSomething ? 1 : 0, { result });
+}
+
+function contextOf(
+  config: Config,
+  isJson: boolean,
+  environment: Environment,
+  progress: Progress & { readonly clear: () => void },
+): Context {
+  const print = (text: string) => {
+    if (isJson) return;
+    progress.clear();
+    process.stdout.write(escapeControl(text));
+  };
+  const width = terminalWidth(environment);
+  return {
+    config,
+    isJson,
+    print,
+    printTable: (columns, rows) => print(formatTable(columns, rows, width)),
+    progress,
+  };
+}
+
+/** What is piped into another program keeps one line for each row, unless COLUMNS says how wide it may be. */
+function terminalWidth(environment: Environment): number {
+  const said = Number(environment["COLUMNS"]);
+  if (Number.isInteger(said) && said > 0) return said;
+  return process.stdout.isTTY ? process.stdout.columns : Infinity;
+}
+
+/** What holds for the program and for each of its commands. */
+function prepare(program: Command, environment: Environment): void {
+  const width = terminalWidth(environment);
+  for (const each of [program, ...program.commands]) {
+    each
+      .exitOverride()
+      // Looked at together with what they could mean.
+      .allowExcessArguments()
+      .configureOutput({
+        writeErr: (text) => process.stderr.write(escapeControl(text)),
+        ...(width !== Infinity && {
+          getOutHelpWidth: () => width,
+          getErrHelpWidth: () => width,
+        }),
+      });
+    each.options.forEach(refuseTwice);
+  }
+}
+
+/** Both values would be meant, and one would be ignored. What collects its values begins with an empty list. */
+function refuseTwice(option: Command["options"][number]): void {
+  const { parseArg: read, variadic, required } = option;
+  if (!required || variadic || option.defaultValue !== undefined) return;
+  option.parseArg = <Value>(text: string, before: Value) => {
+    if (before !== undefined)
+      throw new InvalidArgumentError("It is given twice.");
+    return read === undefined ? (text as Value) : read(text, before);
+  };
+}
+
+function refuseSwallowedOptions(
+  program: Command,
+  args: readonly string[],
+  environment: Environment,
+): void {
+  if (args.includes("--help") || args.includes("-h") || args[0] === "help")
+    return;
+  const options = [program, ...program.commands]
+    .flatMap(({ options: own }) => own)
+    .flatMap(({ long, flags }) =>
+      long === undefined ? [] : [{ name: long.slice(2), flags }],
+    );
+  const explanation = explainSwallowedOptions({ environment, args, options });
+  if (explanation !== undefined) throw new UsageError(explanation);
+}
+
+/** An argument without a meaning could be meant as a restriction. */
+function refuseExtraArguments(command: Command): void {
+  const { args, registeredArguments } = command;
+  if (registeredArguments.at(-1)?.variadic === true) return;
+  // It is handed a command line that is still being written.
+  if (command.name() === COMPLETION) return;
+  const extra = args[registeredArguments.length];
+  if (extra === undefined) return;
+  const names = command.options.map(({ long }) => long?.slice(2) ?? "");
+  const nearest = findNearest(extra, names);
+  const takes = registeredArguments.map((argument) => `<${argument.name()}>`);
+  throw new UsageError(
+    [
+      `error: ${command.name()} takes ${takes.length === 0 ? "no argument" : `only ${takes.join(" ")}`}: '${extra}' is one too many.`,
+      ...(nearest === undefined ? [] : [`(Did you mean --${nearest}?)`]),
+      `See: ${command.name()} --help`,
+    ].join("\n"),
+  );
+}
+
+interface Explained {
+  /** Undefined: a fault of ours. */
+  readonly exitCode: number | undefined;
+  readonly code: "usage" | "configuration" | "failed" | "internal";
+  readonly message: string;
+}
+
+function explainError(error: unknown): Explained {
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof CommanderError || error instanceof UsageError)
+    return { exitCode: 2, code: "usage", message };
+  if (error instanceof ConfigError)
+    return { exitCode: 1, code: "configuration", message };
+  if (error instanceof CommandError)
+    return { exitCode: 1, code: "failed", message };
+  return { exitCode: undefined, code: "internal", message };
+}
+
+/** Of a command that could not even begin. */
+function nameIn(program: Command, args: readonly string[]): string | null {
+  const known = program.commands.map((command) => command.name());
+  return args.find((arg) => known.includes(arg)) ?? null;
+}
+
+function toJson(document: object): string {
+  // A terminal also obeys the control characters that JSON allows.
+  return `${JSON.stringify(document).replace(
+    /[\x7f-\x9f]/g,
+    (character) =>
+      `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  )}\n`;
+}
+
+function write(text: string): Promise<void> {
+  return new Promise((resolve) => {
+    process.stdout.write(text, () => resolve());
+  });
+}
+
+/** What was written has gone out before. */
+async function endProcess(exitCode: number): Promise<never> {
+  await write("");
+  process.exit(exitCode);
+}

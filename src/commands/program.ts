@@ -1,0 +1,46 @@
+import { readFileSync } from "node:fs";
+import tab from "@bomb.sh/tab/commander";
+import { Command } from "@commander-js/extra-typings";
+import { addEvents } from "./events.ts";
+import { addExplain } from "./explain.ts";
+import type { Frame } from "./frame.ts";
+import { addMigrate } from "./migrate.ts";
+import { addPrune } from "./prune.ts";
+import { addQuarantine } from "./quarantine.ts";
+import { addReplay } from "./replay.ts";
+import { addSend } from "./send.ts";
+import { addServe } from "./serve.ts";
+import { addRebuild, addVerify } from "./verify.ts";
+
+/** Every command of the operator's tool. */
+export function makeProgram(frame: Frame): Command {
+  const program = new Command("uqpay-card-sync")
+    .description(
+      "Keeps the true state of UQPAY cards in PostgreSQL. Each command works on DATABASE_URL, or on the embedded database while npm start runs.",
+    )
+    .usage("<command> [options]")
+    .version(readVersion())
+    .addHelpText(
+      "after",
+      "\nExit codes: 0 done, 1 found something or failed, 2 used wrongly.\nThrough npm, options stand behind two dashes: npm run cli -- prune --dry-run",
+    );
+  addServe(program, frame);
+  addMigrate(program, frame);
+  addSend(program, frame);
+  addEvents(program, frame);
+  addQuarantine(program, frame);
+  addReplay(program, frame);
+  addVerify(program, frame);
+  addRebuild(program, frame);
+  addExplain(program, frame);
+  addPrune(program, frame);
+  // The types of its own commander know nothing of inferred options.
+  tab(program as unknown as Parameters<typeof tab>[0]);
+  return program;
+}
+
+function readVersion(): string {
+  const file = new URL("../../../package.json", import.meta.url);
+  return (JSON.parse(readFileSync(file, "utf8")) as { version: string })
+    .version;
+}
