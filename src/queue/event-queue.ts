@@ -58,7 +58,13 @@ export function createEventQueue(
     options.log,
     "connection of the queue failed",
   );
-  const queue = openQueue(connection, timeoutMs, onError);
+  const onEviction = (policy: string) => {
+    options.log.warn(
+      { policy, advice: "set maxmemory-policy to noeviction" },
+      "Redis may forget hints when its memory is full, and their events then wait for the sweep",
+    );
+  };
+  const queue = openQueue(connection, timeoutMs, onError, onEviction);
   const unsettled = new Set<Promise<unknown>>();
 
   async function bounded<T>(
@@ -123,10 +129,11 @@ function openQueue(
   connection: QueueConnection,
   timeoutMs: number,
   onError: (error: unknown) => void,
+  onEviction: (policy: string) => void,
 ): OpenQueue {
   switch (connection.kind) {
     case "redis":
-      return openRedisQueue(connection, onError);
+      return openRedisQueue(connection, onError, onEviction);
     case "postgres":
       return openPostgresQueue(connection, timeoutMs, onError);
   }

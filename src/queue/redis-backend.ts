@@ -9,6 +9,7 @@ import {
   QUEUE_META,
   WORKER_OPTIONS,
 } from "./bullmq.ts";
+import { KEEPS_EVERYTHING, readEvictionPolicy } from "./eviction-policy.ts";
 import { type QueueConnection, QUEUE_NAME } from "./queue-connection.ts";
 import { tolerateErrors } from "./tolerate-errors.ts";
 
@@ -25,14 +26,16 @@ const CLIENT_OPTIONS = {
 /**
  * BullMQ's look at INFO when it connects: a failed one would be remembered for
  * ever (redis-connection.js, `initializing`), and it writes the eviction policy
- * to the console. Without it blocking time-outs are whole seconds, so that an
+ * to the console (ours is in eviction-policy.ts). Without it blocking time-outs are whole seconds, so that an
  * idle worker sees a delayed job up to a second late.
  */
 const SKIP_VERSION_CHECK = true;
 
+/** @param onEviction told of a policy under which Redis may forget hints, once for each */
 export function openRedisQueue(
   connection: RedisQueueConnection,
   onError: (error: unknown) => void,
+  onEviction: (policy: string) => void,
 ): OpenQueue {
   const client = new Redis(connection.url, {
     ...CLIENT_OPTIONS,
@@ -59,6 +62,14 @@ export function openRedisQueue(
   // Again after every connect: Redis may have come back empty.
   client.on("ready", () => {
     queue.getBackend().setQueueMeta(QUEUE_META).catch(onError);
+  });
+  // Also again: after a fail-over it may be another server.
+  let policy: string = KEEPS_EVERYTHING;
+  client.on("ready", () => {
+    void readEvictionPolicy(client).then((found = policy) => {
+      if (found !== policy && found !== KEEPS_EVERYTHING) onEviction(found);
+      policy = found;
+    });
   });
   const connected = waitWhileConnecting(client);
 
