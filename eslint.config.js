@@ -103,6 +103,8 @@ const places = [
       "src/batcher.ts",
       "src/config.ts",
       "src/logger.ts",
+      "src/near-miss.ts",
+      "fastest-levenshtein",
       "node:",
       "pino",
       "prom-client",

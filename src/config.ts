@@ -1,5 +1,7 @@
 import { isIP } from "node:net";
 import { z } from "zod";
+import type { NearMiss } from "./near-miss.ts";
+import { findNearMisses } from "./near-miss.ts";
 
 /** Everything that can be configured, read once. Frozen; see `.env.example` for each variable's reason. */
 export interface Config {
@@ -14,6 +16,8 @@ export interface Config {
     readonly allowedAddresses: readonly string[] | undefined;
     /** Proxies whose X-Forwarded-For is believed: a number of hops, or addresses; undefined: none. */
     readonly trustedProxies: number | readonly string[] | undefined;
+    /** How long a connection without a request is kept. */
+    readonly keepAliveMs: number;
   };
   readonly role: "all" | "api" | "worker";
   readonly webhook: {
@@ -40,9 +44,13 @@ export interface Config {
   /** Bodies older than this are dropped; undefined: none ever. */
   readonly retentionDays: number | undefined;
   readonly logLevel: LogLevel;
+  /** How long it is not ready, and still answers, before it stops. */
+  readonly shutdownDelayMs: number;
   readonly shutdownTimeoutMs: number;
   /** The process ends itself when its event loop stands still for so long. */
   readonly hangTimeoutMs: number;
+  /** Variables that are set, not known, and read like one that is. */
+  readonly nearMisses: readonly NearMiss[];
 }
 
 const logLevels = [
@@ -70,6 +78,11 @@ const port = z.coerce.number().int().min(0).max(65_535);
 const url = (protocol: RegExp, what: string) =>
   z.url({ protocol, error: `must be a ${what} URL` }).optional();
 
+const QUOTED =
+  "is in quotes. A shell takes them away, docker's --env-file does not: write it without them";
+const BLANK_ENDS =
+  "has a blank or a line end at one of its ends: write it without";
+
 const schema = z.object({
   NODE_ENV: z.string().optional(),
   PORT: port.default(3000),
@@ -77,6 +90,7 @@ const schema = z.object({
   OPS_PORT: port.optional(),
   ADMIN_TOKEN: z
     .string()
+    .refine(hasNoBlankEnds, BLANK_ENDS)
     .min(16, "must have at least 16 characters")
     .optional(),
   UQPAY_ALLOWED_ADDRESSES: z
@@ -105,11 +119,13 @@ const schema = z.object({
     .default("uqpay"),
   UQPAY_WEBHOOK_SECRET: z
     .string()
+    .refine(hasNoBlankEnds, BLANK_ENDS)
     .transform(splitList)
     .refine(
       (secrets) => secrets.every((secret) => secret !== ""),
       "has an empty secret in its list",
     )
+    .refine((secrets) => !secrets.some(hasQuote), QUOTED)
     .optional(),
   UQPAY_SIGNATURE_TOLERANCE_SECONDS: z.coerce
     .number()
@@ -133,12 +149,14 @@ const schema = z.object({
     .default(5_000),
   RETENTION_DAYS: z.coerce.number().int().min(1).max(36_500).optional(),
   LOG_LEVEL: z.enum(logLevels).default("info"),
+  KEEP_ALIVE_SECONDS: z.coerce.number().int().min(1).max(86_400).default(65),
   HANG_TIMEOUT_MS: z.coerce
     .number()
     .int()
     .min(2_000)
     .max(600_000)
     .default(30_000),
+  SHUTDOWN_DELAY_MS: z.coerce.number().int().min(0).max(600_000).optional(),
   SHUTDOWN_TIMEOUT_MS: z.coerce
     .number()
     .int()
@@ -147,6 +165,9 @@ const schema = z.object({
     .default(25_000),
 });
 
+/** Taken as they are: a blank would be part of the key. */
+const SECRETS: readonly string[] = ["UQPAY_WEBHOOK_SECRET", "ADMIN_TOKEN"];
+
 /** What may come from a file instead, as orchestrators mount secrets: `DATABASE_URL_FILE=/run/secrets/…`. */
 const FROM_FILE = [
   "UQPAY_WEBHOOK_SECRET",
@@ -154,6 +175,15 @@ const FROM_FILE = [
   "REDIS_URL",
   "ADMIN_TOKEN",
 ] as const;
+
+/** Every variable that is read. */
+const KNOWN: readonly string[] = [
+  ...Object.keys(schema.shape),
+  ...FROM_FILE.map((name) => `${name}_FILE`),
+];
+
+/** Where `/metrics` and `/admin` are in production: not on the port that is made public. */
+const OPS_PORT = 9090;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -171,25 +201,43 @@ export function loadConfig(
     ([, value]) => value !== undefined && value.trim() !== "",
   );
   const { variables, faults } = resolveFiles(Object.fromEntries(set), readFile);
-  const parsed = schema.safeParse(variables);
+  const quoted = KNOWN.filter((name) => isQuoted(variables[name] ?? ""));
+  faults.push(...quoted.map((name) => `  ${name}: ${QUOTED}`));
+  const parsed = schema.safeParse(without(variables, quoted));
   if (variables["NODE_ENV"] === "production")
     faults.push(...faultsInProduction(variables));
   if (!parsed.success) faults.push(...parsed.error.issues.map(describeIssue));
+  const nearMisses = findNearMisses(
+    set.map(([name]) => name),
+    KNOWN,
+  );
   if (!parsed.success || faults.length > 0) {
-    throw new ConfigError(`The configuration is wrong:\n${faults.join("\n")}`);
+    const hints = nearMisses.map(
+      ({ name, nearest }) =>
+        `  (${name} is set and not known: is ${nearest} meant?)`,
+    );
+    throw new ConfigError(
+      `The configuration is wrong:\n${[...faults, ...hints].join("\n")}`,
+    );
   }
   const env = parsed.data;
   const isProduction = env.NODE_ENV === "production";
+  const opsPort = env.OPS_PORT ?? (isProduction ? OPS_PORT : undefined);
+  if (opsPort === env.PORT && opsPort !== 0)
+    throw new ConfigError(
+      `The configuration is wrong:\n  OPS_PORT: must be another port than PORT (in production it is ${String(OPS_PORT)} unless it is set)`,
+    );
   return deepFreeze({
     isProduction,
     http: {
       // In development the secret is public, so only this machine may send.
       host: env.HOST ?? (isProduction ? "0.0.0.0" : "127.0.0.1"),
       port: env.PORT,
-      opsPort: env.OPS_PORT,
+      opsPort,
       adminToken: env.ADMIN_TOKEN,
       allowedAddresses: env.UQPAY_ALLOWED_ADDRESSES,
       trustedProxies: env.TRUSTED_PROXIES,
+      keepAliveMs: env.KEEP_ALIVE_SECONDS * 1_000,
     },
     role: env.ROLE,
     webhook: {
@@ -208,8 +256,10 @@ export function loadConfig(
     },
     retentionDays: env.RETENTION_DAYS,
     logLevel: env.LOG_LEVEL,
+    shutdownDelayMs: env.SHUTDOWN_DELAY_MS ?? (isProduction ? 2_000 : 0),
     shutdownTimeoutMs: env.SHUTDOWN_TIMEOUT_MS,
     hangTimeoutMs: env.HANG_TIMEOUT_MS,
+    nearMisses,
   });
 }
 
@@ -241,15 +291,22 @@ function resolveFiles(
   environment: Environment,
   readFile: (path: string) => string,
 ) {
-  const variables: Record<string, string | undefined> = { ...environment };
+  const variables: Record<string, string | undefined> = Object.fromEntries(
+    Object.entries(environment).map(([name, value]) => [
+      name,
+      SECRETS.includes(name) ? value : value?.trim(),
+    ]),
+  );
   const faults: string[] = [];
   for (const name of FROM_FILE) {
     const path = environment[`${name}_FILE`];
-    if (path === undefined) continue;
+    if (path === undefined || isQuoted(path)) continue;
     if (environment[name] !== undefined)
       faults.push(`  ${name}_FILE: ${name} is set, too`);
     try {
-      variables[name] = readFile(path).trim();
+      // An editor ends a file with a line end. Everything else is part of the value.
+      const text = readFile(path).replace(/[\r\n]+$/, "");
+      variables[name] = SECRETS.includes(name) ? text : text.trim();
     } catch {
       faults.push(`  ${name}_FILE: cannot be read`);
       // Said once is enough: not also as missing.
@@ -265,6 +322,25 @@ const PLACEHOLDERS: Readonly<Record<(typeof FROM_FILE)[number], string>> = {
   REDIS_URL: "redis://unreadable",
   ADMIN_TOKEN: "unreadable-unreadable",
 };
+
+function hasNoBlankEnds(text: string): boolean {
+  return text === text.trim();
+}
+
+function isQuoted(text: string): boolean {
+  return /^\s*(?:"[^]*"|'[^]*'|“[^]*”|‘[^]*’)\s*$/.test(text);
+}
+
+/** Of a list that is in quotes as a whole, only the first part and the last have one. */
+function hasQuote(secret: string): boolean {
+  return /^["'“‘]|["'”’]$/.test(secret);
+}
+
+function without(variables: Environment, names: readonly string[]) {
+  return Object.fromEntries(
+    Object.entries(variables).filter(([name]) => !names.includes(name)),
+  );
+}
 
 function splitList(text: string): string[] {
   return text.split(",").map((part) => part.trim());

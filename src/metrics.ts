@@ -13,16 +13,50 @@ export interface MetricsSources {
   readonly openQuarantine: () => Promise<ReadonlyMap<string, number>>;
 }
 
+/** How a webhook request can end: the status of a 200, or the code of an error, as the answer spells it. */
+export const WEBHOOK_OUTCOMES = [
+  "accepted",
+  "duplicate",
+  "ignored",
+  "missing_signature",
+  "invalid_signature",
+  "stale_timestamp",
+  "invalid_json",
+  "invalid_payload",
+  "payload_too_large",
+  "unsupported_media_type",
+  "address_not_allowed",
+  "bad_request",
+  "unavailable",
+] as const;
+export type WebhookOutcome = (typeof WEBHOOK_OUTCOMES)[number];
+
+/** Labels whose values other files know. Every series is there from the start: a first rise from nothing is not seen. */
+export interface MetricsLabels {
+  readonly version: string;
+  /** Kinds of events that can be applied. */
+  readonly kinds: readonly string[];
+  /** Reasons of a quarantine. */
+  readonly reasons: readonly string[];
+  /** How many webhook secrets are configured. */
+  readonly secrets: number;
+}
+
 export interface Metrics {
-  /** A webhook request was answered. `outcome` is one of a fixed few words; never text from outside. */
-  readonly answered: (outcome: string, seconds: number) => void;
+  /** A webhook request was answered. Never text from outside. */
+  readonly answered: (outcome: WebhookOutcome, seconds: number) => void;
+  /** A delivery's signature was right, by the secret at this place in the configuration, from 1. */
+  readonly verified: (place: number) => void;
   /** An event was applied, so long after it was stored. */
   readonly reconciled: (kind: string, lagSeconds: number) => void;
   readonly failedAttempt: (isFinal: boolean) => void;
   /** A decline whose text is in none of the known categories. */
   readonly unknownDecline: () => void;
   readonly hintFailed: () => void;
-  readonly requeued: (how: "requeued" | "reconciled", count: number) => void;
+  readonly requeued: (
+    how: (typeof STALLED_ENDS)[number],
+    count: number,
+  ) => void;
   /** Prometheus' text format. */
   readonly expose: () => Promise<{
     readonly contentType: string;
@@ -34,17 +68,27 @@ export interface Metrics {
 const ACK_BUCKETS = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
 ];
+const STALLED_ENDS = ["requeued", "reconciled"] as const;
 const LAG_BUCKETS = [
   0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300,
 ];
 
-export function createMetrics(sources: MetricsSources): Metrics {
+export function createMetrics(
+  sources: MetricsSources,
+  labels: MetricsLabels,
+): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const requests = new Counter({
     name: "uqpay_webhook_requests_total",
     help: "Webhook requests by how they were answered.",
     labelNames: ["outcome"],
+    registers: [registry],
+  });
+  const verified = new Counter({
+    name: "uqpay_webhook_verified_total",
+    help: "Deliveries whose signature was right, by the secret's place in UQPAY_WEBHOOK_SECRET. None by the old one any more: it may go.",
+    labelNames: ["secret"],
     registers: [registry],
   });
   const acknowledgement = new Histogram({
@@ -87,6 +131,21 @@ export function createMetrics(sources: MetricsSources): Metrics {
     labelNames: ["how"],
     registers: [registry],
   });
+  startAtZero(requests, "outcome", WEBHOOK_OUTCOMES);
+  startAtZero(
+    verified,
+    "secret",
+    Array.from({ length: labels.secrets }, (_, index) => String(index + 1)),
+  );
+  startAtZero(events, "kind", labels.kinds.map(spell));
+  startAtZero(failures, "final", ["true", "false"]);
+  startAtZero(requeued, "how", STALLED_ENDS);
+  new Gauge({
+    name: "uqpay_build_info",
+    help: "1; the label says which version runs.",
+    labelNames: ["version"],
+    registers: [registry],
+  }).set({ version: labels.version }, 1);
   new Gauge({
     name: "uqpay_oldest_unprocessed_seconds",
     help: "How long the oldest event that is not applied yet has waited. Alert on this one.",
@@ -101,11 +160,9 @@ export function createMetrics(sources: MetricsSources): Metrics {
     labelNames: ["reason"],
     registers: [registry],
     async collect() {
-      this.reset();
-      const counts = await sources
-        .openQuarantine()
-        .catch(() => new Map<string, number>());
-      for (const [reason, count] of counts) this.set({ reason }, count);
+      const counts = await sources.openQuarantine().catch(() => undefined);
+      for (const reason of labels.reasons)
+        this.set({ reason }, counts ? (counts.get(reason) ?? 0) : NaN);
     },
   });
 
@@ -114,8 +171,11 @@ export function createMetrics(sources: MetricsSources): Metrics {
       childOf(requests, "outcome", outcome).inc();
       acknowledgement.observe(seconds);
     },
+    verified: (place) => {
+      childOf(verified, "secret", String(place)).inc();
+    },
     reconciled: (kind, lagSeconds) => {
-      childOf(events, "kind", kind).inc();
+      childOf(events, "kind", spell(kind)).inc();
       lag.observe(lagSeconds);
     },
     failedAttempt: (isFinal) => {
@@ -135,6 +195,19 @@ export function createMetrics(sources: MetricsSources): Metrics {
       text: await registry.metrics(),
     }),
   };
+}
+
+/** A label has one spelling for its words, as the codes of answers do. */
+function spell(kind: string): string {
+  return kind.replaceAll("-", "_");
+}
+
+function startAtZero(
+  counter: Counter,
+  label: string,
+  values: readonly string[],
+): void {
+  for (const value of values) childOf(counter, label, value).inc(0);
 }
 
 type Child = ReturnType<Counter["labels"]>;

@@ -17,11 +17,11 @@ export type Delivery = SignedDelivery;
 
 /** How receiving a delivery ended. Everything but the first two kinds of refusal is durable by then. */
 export type Receipt =
-  | { readonly kind: "missing-signature" }
-  | { readonly kind: "invalid-signature" }
-  | { readonly kind: "stale-timestamp" }
-  | { readonly kind: "invalid-json" }
-  | { readonly kind: "invalid-payload"; readonly issues: readonly Issue[] }
+  | { readonly kind: "missing_signature" }
+  | { readonly kind: "invalid_signature" }
+  | { readonly kind: "stale_timestamp" }
+  | { readonly kind: "invalid_json" }
+  | { readonly kind: "invalid_payload"; readonly issues: readonly Issue[] }
   | {
       readonly kind: "accepted" | "duplicate" | "ignored";
       readonly eventId: string;
@@ -37,6 +37,8 @@ export interface NewEvent {
 export interface ReceiveOptions {
   readonly rules: SignatureRules;
   readonly nowMs: () => number;
+  /** Told that a signature was right, by the secret at this place, from 1. */
+  readonly onVerified: (place: number) => void;
   readonly record: InboxWriterOptions["record"];
   readonly findCopies: InboxWriterOptions["findCopies"];
   readonly onBatch: InboxWriterOptions["onBatch"];
@@ -112,8 +114,9 @@ async function receive(
   const { rawBody } = delivery;
   const nowMs = options.nowMs();
   const verification = verifySignature(delivery, options.rules, nowMs);
-  if (verification.kind === "missing") return { kind: "missing-signature" };
-  if (verification.kind === "invalid") return { kind: "invalid-signature" };
+  if (verification.kind === "missing") return { kind: "missing_signature" };
+  if (verification.kind === "invalid") return { kind: "invalid_signature" };
+  options.onVerified(verification.secret);
 
   const receivedAt = instantFromEpochMs(nowMs);
   const signedAt =
@@ -130,10 +133,10 @@ async function receive(
   switch (decoded.kind) {
     case "not-json":
       await writers.quarantine.add({ reason: "invalid_json", ...kept });
-      return { kind: "invalid-json" };
+      return { kind: "invalid_json" };
     case "malformed":
       await writers.quarantine.add({ reason: "invalid_payload", ...kept });
-      return { kind: "invalid-payload", issues: decoded.issues };
+      return { kind: "invalid_payload", issues: decoded.issues };
     case "known":
     case "unhandled":
       return recordEntry(
@@ -224,7 +227,7 @@ async function keepStale(
   if (found !== "duplicate") {
     await writers.quarantine.add({ reason: "stale_timestamp", ...kept });
   }
-  return { kind: "stale-timestamp" };
+  return { kind: "stale_timestamp" };
 }
 
 async function recordAndTell(

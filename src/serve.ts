@@ -35,7 +35,7 @@ export async function startServer(
       log,
     );
     const service = await startService(config, database.url, log).catch(
-      explainTakenPort,
+      (error: unknown) => explainPort(error, config),
     );
     const stop = async () => {
       await within(config.shutdownTimeoutMs, service.stop(), () => {
@@ -85,10 +85,26 @@ async function startEmbedded(folder: string): Promise<EmbeddedPostgres> {
   }
 }
 
-function explainTakenPort(error: unknown): never {
+function explainPort(error: unknown, { http }: Config): never {
   const { code, port } = error as { code?: string; port?: number };
-  if (code !== "EADDRINUSE") throw error;
-  throw new ConfigError(
-    `Port ${String(port)} is taken by another process. Stop that one, or choose another port: PORT=3001 npm start`,
-  );
+  const isOps = port !== undefined && port === http.opsPort;
+  const [name, other] = isOps ? ["OPS_PORT", 9091] : ["PORT", 3001];
+  switch (code ?? "") {
+    case "EADDRINUSE":
+      throw new ConfigError(
+        `Port ${String(port)} is taken by another process. Stop that one, or choose another port: ${name}=${String(other)} npm start`,
+      );
+    case "EACCES":
+      throw new ConfigError(
+        `Port ${String(port)} is kept for root. Choose one above 1023: ${name}=${String(other)} npm start`,
+      );
+    case "EADDRNOTAVAIL":
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      throw new ConfigError(
+        "HOST is no address of this machine. Without it the service listens on 127.0.0.1, in production on 0.0.0.0.",
+      );
+    default:
+      throw error;
+  }
 }

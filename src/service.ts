@@ -4,6 +4,7 @@ import { createBatchLog } from "./batch-log.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { noCheckpoint } from "./checkpoint.ts";
 import type { Config } from "./config.ts";
+import { CARD_EVENT_KINDS } from "./domain/card-event.ts";
 import { adminRoutes } from "./http/admin-routes.ts";
 import { createApp } from "./http/app.ts";
 import { healthRoutes } from "./http/health-routes.ts";
@@ -12,6 +13,7 @@ import type { ListeningServer } from "./http/server.ts";
 import { listen } from "./http/server.ts";
 import { webhookRoute } from "./http/webhook-route.ts";
 import type { Logger } from "./logger.ts";
+import type { Metrics } from "./metrics.ts";
 import { createMetrics } from "./metrics.ts";
 import type { Hints } from "./place-hints.ts";
 import { createHints } from "./place-hints.ts";
@@ -21,7 +23,12 @@ import { createRateLimitedLog } from "./rate-limited-log.ts";
 import type { WebhookReceiver } from "./receive-webhook.ts";
 import { createWebhookReceiver } from "./receive-webhook.ts";
 import type { Database, EventState } from "./store/database.ts";
-import { EVENT_STATES, createDatabase, createPool } from "./store/database.ts";
+import {
+  EVENT_STATES,
+  QUARANTINE_REASONS,
+  createDatabase,
+  createPool,
+} from "./store/database.ts";
 import { describeError, isDataFault } from "./store/errors.ts";
 import { listEvents } from "./store/event-records.ts";
 import type { Found, Recorded } from "./store/inbox.ts";
@@ -32,6 +39,7 @@ import {
 } from "./store/inbox.ts";
 import { countOpenQuarantine, quarantine } from "./store/quarantine.ts";
 import { listQuarantine } from "./store/quarantine-records.ts";
+import { readVersion } from "./version.ts";
 import { within } from "./within.ts";
 import { startWorker } from "./worker.ts";
 
@@ -67,10 +75,19 @@ export async function startService(
     onError: onPoolError,
   });
   const db = createDatabase(pool);
-  const metrics = createMetrics({
-    oldestWaitingSeconds: () => findOldestWaitingSeconds(db),
-    openQuarantine: () => countOpenQuarantine(db),
-  });
+  const version = readVersion();
+  const metrics = createMetrics(
+    {
+      oldestWaitingSeconds: () => findOldestWaitingSeconds(db),
+      openQuarantine: () => countOpenQuarantine(db),
+    },
+    {
+      version,
+      kinds: CARD_EVENT_KINDS,
+      reasons: QUARANTINE_REASONS,
+      secrets: config.webhook.secrets.length,
+    },
+  );
   const queue = createEventQueue(connection, { log });
   const hints = createHints({
     enqueue: (hint) => queue.enqueue(hint),
@@ -83,6 +100,7 @@ export async function startService(
     config,
     pool,
     hints,
+    metrics,
     log,
     checkpoint,
   });
@@ -109,7 +127,7 @@ export async function startService(
     migrations: () => refuseUnlessMigrated(db),
   };
   const onUnavailable = reporter(log, "delivery not stored");
-  const health = healthRoutes(checks, () => isStopping);
+  const health = healthRoutes(checks, version, () => isStopping);
   const webhook = webhookRoute({
     receive: receiver.receive,
     allowedAddresses: config.http.allowedAddresses,
@@ -174,6 +192,7 @@ interface ReceiverParts {
   readonly config: Config;
   readonly pool: Pool;
   readonly hints: Hints;
+  readonly metrics: Metrics;
   readonly log: Logger;
   readonly checkpoint: Checkpoint;
 }
@@ -182,6 +201,7 @@ function createReceiver({
   config,
   pool,
   hints,
+  metrics,
   log,
   checkpoint,
 }: ReceiverParts): WebhookReceiver {
@@ -192,6 +212,7 @@ function createReceiver({
   const receiver = createWebhookReceiver({
     rules: config.webhook,
     nowMs: Date.now,
+    onVerified: metrics.verified,
     record: async (entries) => {
       const results = await recordEvents(pool, entries);
       checkpoint(
@@ -290,11 +311,13 @@ async function refuseUnlessMigrated(db: Database): Promise<void> {
   if (pending.length > 0) throw new Error("the database lacks migrations");
 }
 
-function createRefusalReporter(log: Logger): (outcome: string) => void {
+function createRefusalReporter(
+  log: Logger,
+): (outcome: string, cause?: string) => void {
   const limited = createRateLimitedLog(Date.now);
-  return (outcome) => {
+  return (outcome, cause) => {
     limited((suppressed) => {
-      log.warn({ outcome, suppressed }, "delivery refused");
+      log.warn({ outcome, cause, suppressed }, "delivery refused");
     });
   };
 }

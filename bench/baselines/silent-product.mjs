@@ -38,6 +38,7 @@ const receiver = createWebhookReceiver({
   nowMs: Date.now,
   record: (entries) => recordEvents(pool, entries),
   findCopies: (entries) => findCopies(pool, entries),
+  onVerified: nothing,
   onBatch: nothing,
   quarantine: async () => undefined,
   onRecorded: (events) => {

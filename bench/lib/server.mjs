@@ -55,6 +55,7 @@ export async function startServer({
       NODE_ENV: "production",
       HOST: "127.0.0.1",
       PORT: "0",
+      OPS_PORT: "0",
       ROLE: role,
       DATABASE_URL: databaseUrl,
       ...(redisUrl && { REDIS_URL: redisUrl }),

@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import tab from "@bomb.sh/tab/commander";
 import { Command } from "@commander-js/extra-typings";
+import { readVersion } from "../version.ts";
 import { addEvents } from "./events.ts";
 import { addExplain } from "./explain.ts";
 import type { Frame } from "./frame.ts";
@@ -37,10 +37,4 @@ export function makeProgram(frame: Frame): Command {
   // The types of its own commander know nothing of inferred options.
   tab(program as unknown as Parameters<typeof tab>[0]);
   return program;
-}
-
-function readVersion(): string {
-  const file = new URL("../../../package.json", import.meta.url);
-  return (JSON.parse(readFileSync(file, "utf8")) as { version: string })
-    .version;
 }

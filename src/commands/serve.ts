@@ -2,7 +2,9 @@ import { Command, Option } from "@commander-js/extra-typings";
 import type { Logger } from "../logger.ts";
 import { createLogger } from "../logger.ts";
 import { startServer } from "../serve.ts";
+import type { Service } from "../service.ts";
 import { tuneV8 } from "../tune-v8.ts";
+import { readVersion } from "../version.ts";
 import { startWatchdog } from "../watchdog.ts";
 import type { Context, Frame, Outcome } from "./frame.ts";
 import { JSON_OPTION } from "./frame.ts";
@@ -54,9 +56,11 @@ async function serve(context: Context, folder: string): Promise<Outcome> {
       "UQPAY_WEBHOOK_SECRET is not set: the public development secret is in use",
     );
   }
+  for (const { name, nearest } of config.nearMisses)
+    log.warn({ variable: name, nearest }, "variable not known");
   const watchdog = startWatchdog(config.hangTimeoutMs);
   const { service, databaseUrl, stop } = await startServer(config, log, folder);
-  announce(service.port, databaseUrl, context, log);
+  announce(service, databaseUrl, context, log);
   const signal = await stopSignal;
   log.info({ signal }, "stopping");
   await stop();
@@ -66,13 +70,14 @@ async function serve(context: Context, folder: string): Promise<Outcome> {
 }
 
 function announce(
-  port: number,
+  { port, opsPort }: Service,
   databaseUrl: string,
   { config, print }: Context,
   log: Logger,
 ): void {
   const { host } = config.http;
-  log.info({ host, port, role: config.role }, "listening");
+  const version = readVersion();
+  log.info({ version, host, opsPort, port, role: config.role }, "listening");
   if (config.isProduction) return;
   const shownHost = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
   const url = `http://${shownHost}:${String(port)}/webhooks/uqpay`;

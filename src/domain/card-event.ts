@@ -6,6 +6,13 @@ import type { Instant } from "./instant.ts";
 /** What happened, in our words. Where it came from and how it was written is known to `uqpay/` only. */
 export type CardEvent = StatusAnnounced | CardObserved | AuthorizationReported;
 
+/** Every kind, for what counts by kind. */
+export const CARD_EVENT_KINDS = Object.keys({
+  "status-announced": true,
+  "card-observed": true,
+  "authorization-reported": true,
+} satisfies Record<CardEvent["kind"], true>);
+
 /** UQPAY announced a change of status, with the time of the change. */
 export interface StatusAnnounced extends EventOrigin {
   readonly kind: "status-announced";

@@ -16,7 +16,6 @@ export function allowAddresses(ranges: readonly string[]): RequestHandler {
       next();
       return;
     }
-    response.locals["outcome"] = "address-not-allowed";
     answerError(
       response,
       403,

@@ -7,14 +7,34 @@ export interface AnswerIssue {
   readonly message: string;
 }
 
-/** Writes an error in the form that every error of this service has. */
+/** Every code of an answer. What counts, logs or keeps one spells it in the same way. */
+export type ErrorCode =
+  | "missing_signature"
+  | "invalid_signature"
+  | "stale_timestamp"
+  | "invalid_json"
+  | "invalid_payload"
+  | "payload_too_large"
+  | "unsupported_media_type"
+  | "address_not_allowed"
+  | "unavailable"
+  | "bad_request"
+  | "expectation_failed"
+  | "headers_too_large"
+  | "method_not_allowed"
+  | "not_found"
+  | "request_timeout"
+  | "unauthorized";
+
+/** Writes an error in the form that every error of this service has, and leaves its code in `locals.outcome`. */
 export function answerError(
   response: Response,
   status: number,
-  code: string,
+  code: ErrorCode,
   message: string,
   issues?: readonly AnswerIssue[],
 ): void {
+  response.locals["outcome"] = code;
   answerJson(response, status, {
     error: { code, message, ...(issues && { issues }) },
   });

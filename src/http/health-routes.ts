@@ -18,11 +18,12 @@ const CHECK_TIMEOUT_MS = 3_000;
  */
 export function healthRoutes(
   checks: HealthChecks,
+  version: string,
   isStopping: () => boolean,
 ): Router {
   const router = Router();
   router.get("/healthz", (_request, response) => {
-    answerJson(response, 200, { status: "ok" });
+    answerJson(response, 200, { status: "ok", version });
   });
   router.get("/readyz", async (_request, response) => {
     const [postgres, queue, migrations] = await Promise.all([
@@ -39,6 +40,7 @@ export function healthRoutes(
       : "unavailable";
     answerJson(response, isReady ? 200 : 503, {
       status,
+      version,
       postgres: { status: postgres },
       queue: { status: queue },
       migrations: { status: migrations },

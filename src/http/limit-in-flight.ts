@@ -77,7 +77,7 @@ export function limitInFlight(limits: InFlightLimits): RequestHandler {
       next();
       return;
     }
-    response.locals["outcome"] = "overloaded";
+    response.locals["cause"] = "overloaded";
     response.set("Connection", "close");
     answerUnavailable(response);
   };

@@ -4,6 +4,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { promisify } from "node:util";
 import type { Express } from "express";
 import { answerJson } from "./answer-json.ts";
+import type { ErrorCode } from "./error-answer.ts";
 
 export interface ListeningServer {
   readonly port: number;
@@ -85,7 +86,7 @@ function answerExpectation(
   answerJson(response, 417, errorOf("expectation_failed"));
 }
 
-function errorOf(code: string): object {
+function errorOf(code: ErrorCode): object {
   return { error: { code, message: "The request could not be read." } };
 }
 
@@ -95,10 +96,7 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
     socket.destroy();
     return;
   }
-  const [status, code] = CLIENT_ERRORS[error.code ?? ""] ?? [
-    "400 Bad Request",
-    "bad_request",
-  ];
+  const [status, code] = CLIENT_ERRORS[error.code ?? ""] ?? BAD_REQUEST;
   const body = JSON.stringify(errorOf(code));
   socket.end(
     `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json; charset=utf-8\r\n` +
@@ -106,7 +104,9 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
   );
 }
 
-const CLIENT_ERRORS: Readonly<Record<string, readonly [string, string]>> = {
+const BAD_REQUEST = ["400 Bad Request", "bad_request"] as const;
+
+const CLIENT_ERRORS: Readonly<Record<string, readonly [string, ErrorCode]>> = {
   HPE_HEADER_OVERFLOW: [
     "431 Request Header Fields Too Large",
     "headers_too_large",

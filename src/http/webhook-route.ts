@@ -1,6 +1,6 @@
 import type { Request, RequestHandler, Response } from "express";
 import { Router } from "express";
-import type { Metrics } from "../metrics.ts";
+import type { Metrics, WebhookOutcome } from "../metrics.ts";
 import type { Receipt, WebhookReceiver } from "../receive-webhook.ts";
 import { allowAddresses } from "./allow-addresses.ts";
 import { answerJson } from "./answer-json.ts";
@@ -14,8 +14,8 @@ export interface WebhookRouteOptions {
   /** IP addresses and CIDR ranges; undefined: everybody may try. */
   readonly allowedAddresses: readonly string[] | undefined;
   readonly metrics: Pick<Metrics, "answered">;
-  /** Told of every answer but 200, in one of a fixed few words. */
-  readonly onRefused: (outcome: string) => void;
+  /** Told of every answer but 200: its code, and where that says too little, a word for the cause. */
+  readonly onRefused: (outcome: WebhookOutcome, cause?: string) => void;
   /** Told why a delivery could not be stored. */
   readonly onUnavailable: (error: unknown) => void;
 }
@@ -58,7 +58,6 @@ function receiveDelivery({
       answer(response, receipt);
     } catch (error) {
       onUnavailable(error);
-      response.locals["outcome"] = "unavailable";
       answerUnavailable(response);
     }
   };
@@ -73,17 +72,17 @@ function readOnce(request: Request, name: string): string | undefined {
 }
 
 function answer(response: Response, receipt: Receipt): void {
-  response.locals["outcome"] = receipt.kind;
   switch (receipt.kind) {
     case "accepted":
     case "duplicate":
     case "ignored":
+      response.locals["outcome"] = receipt.kind;
       answerJson(response, 200, {
         status: receipt.kind,
         event_id: receipt.eventId,
       });
       return;
-    case "missing-signature":
+    case "missing_signature":
       answerError(
         response,
         401,
@@ -91,7 +90,7 @@ function answer(response: Response, receipt: Receipt): void {
         "Send x-wk-signature and x-wk-timestamp, each exactly once.",
       );
       return;
-    case "invalid-signature":
+    case "invalid_signature":
       answerError(
         response,
         401,
@@ -99,7 +98,7 @@ function answer(response: Response, receipt: Receipt): void {
         "The signature matches no configured secret.",
       );
       return;
-    case "stale-timestamp":
+    case "stale_timestamp":
       answerError(
         response,
         401,
@@ -107,7 +106,7 @@ function answer(response: Response, receipt: Receipt): void {
         "The signature is right, but x-wk-timestamp is outside the tolerance.",
       );
       return;
-    case "invalid-json":
+    case "invalid_json":
       answerError(
         response,
         400,
@@ -115,7 +114,7 @@ function answer(response: Response, receipt: Receipt): void {
         "The body is not JSON in UTF-8.",
       );
       return;
-    case "invalid-payload":
+    case "invalid_payload":
       answerError(
         response,
         422,
@@ -126,13 +125,6 @@ function answer(response: Response, receipt: Receipt): void {
   }
 }
 
-/** What refused a request before it had a receipt. */
-const OUTCOME_BY_STATUS: Readonly<Record<number, string>> = {
-  413: "payload-too-large",
-  415: "unsupported-media-type",
-  503: "unavailable",
-};
-
 /** Counts every answer, and tells of those that were refused. */
 function countAnswers({
   metrics,
@@ -141,11 +133,12 @@ function countAnswers({
   return (_request, response, next) => {
     const startedAt = performance.now();
     response.on("finish", () => {
-      const known = response.locals["outcome"] as string | undefined;
-      const outcome =
-        known ?? OUTCOME_BY_STATUS[response.statusCode] ?? "bad-request";
+      const { outcome, cause } = response.locals as {
+        readonly outcome: WebhookOutcome;
+        readonly cause?: string;
+      };
       metrics.answered(outcome, (performance.now() - startedAt) / 1000);
-      if (response.statusCode !== 200) onRefused(outcome);
+      if (response.statusCode !== 200) onRefused(outcome, cause);
     });
     next();
   };

@@ -17,11 +17,20 @@ export interface SignatureRules {
 }
 
 export type Verification =
-  | { readonly kind: "valid"; readonly signedAtMs: number }
+  | {
+      readonly kind: "valid";
+      readonly signedAtMs: number;
+      /** The place of the secret that signed, from 1. */
+      readonly secret: number;
+    }
   | { readonly kind: "missing" }
   | { readonly kind: "invalid" }
   /** Authentic, but outside the tolerance; `signedAtMs` is undefined when the signed text is no time at all. */
-  | { readonly kind: "stale"; readonly signedAtMs: number | undefined };
+  | {
+      readonly kind: "stale";
+      readonly signedAtMs: number | undefined;
+      readonly secret: number;
+    };
 
 /** HMAC-SHA512 in hex. */
 const SIGNATURE_FORM = /^[0-9a-f]{128}$/i;
@@ -39,15 +48,15 @@ export function verifySignature(
 ): Verification {
   const { rawBody, signature, timestamp } = delivery;
   if (!signature || !timestamp) return { kind: "missing" };
-  if (!isSignedByAny(rules.secrets, rawBody, timestamp, signature))
-    return { kind: "invalid" };
+  const secret = findSigner(rules.secrets, rawBody, timestamp, signature);
+  if (secret === 0) return { kind: "invalid" };
   const signedAtMs = readTimestamp(timestamp);
   const isFresh =
     signedAtMs !== undefined &&
     Math.abs(nowMs - signedAtMs) <= rules.toleranceSeconds * 1000;
   return isFresh
-    ? { kind: "valid", signedAtMs }
-    : { kind: "stale", signedAtMs };
+    ? { kind: "valid", signedAtMs, secret }
+    : { kind: "stale", signedAtMs, secret };
 }
 
 /** Signs as UQPAY does; for the tools and the tests. */
@@ -62,21 +71,23 @@ export function sign(
     .digest("hex");
 }
 
-function isSignedByAny(
+/** @returns the place of the secret that signed, from 1; 0 when none did */
+function findSigner(
   secrets: readonly string[],
   rawBody: Buffer,
   timestamp: string,
   signature: string,
-): boolean {
-  if (!SIGNATURE_FORM.test(signature)) return false;
+): number {
+  if (!SIGNATURE_FORM.test(signature)) return 0;
   const claimed = Buffer.from(signature, "hex");
-  return secrets.some((secret) => {
+  const index = secrets.findIndex((secret) => {
     const right = createHmac("sha512", secret)
       .update(rawBody)
       .update(timestamp)
       .digest();
     return timingSafeEqual(claimed, right);
   });
+  return index + 1;
 }
 
 /**

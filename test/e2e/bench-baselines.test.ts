@@ -53,6 +53,7 @@ function start(baseline: string, { role = "api", argument = "" }: Run = {}) {
       NODE_ENV: "production",
       HOST: "127.0.0.1",
       PORT: "0",
+      OPS_PORT: "0",
       ROLE: role,
       DATABASE_URL: database.url,
       UQPAY_WEBHOOK_SECRET: SECRET,

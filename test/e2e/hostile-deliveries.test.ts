@@ -540,7 +540,7 @@ describe.each(queueKinds.filter(isAvailable))(
         const body = Buffer.alloc(2 * LIMIT, "x");
         const refusals = async () => {
           const response = await fetch(`${service.baseUrl}/metrics`);
-          const counted = /outcome="payload-too-large"\} (\d+)/.exec(
+          const counted = /outcome="payload_too_large"\} (\d+)/.exec(
             await response.text(),
           );
           return Number(counted?.[1] ?? 0);

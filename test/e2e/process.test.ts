@@ -384,7 +384,12 @@ describe.each(queueKinds.filter(isAvailable))(
         const running = startCommand("npm", {
           args: ["start", "--ignore-scripts"],
           cwd: fileURLToPath(new URL("../../", import.meta.url)),
-          env: { ...env, NODE_ENV: "production", HOST: "127.0.0.1" },
+          env: {
+            ...env,
+            NODE_ENV: "production",
+            HOST: "127.0.0.1",
+            OPS_PORT: "0",
+          },
         });
         const target = await baseUrlOf(running);
         const answer = await deliver(target, aStatusUpdate());

@@ -71,9 +71,9 @@ describe("who may deliver", () => {
       ),
     ).toEqual([]);
     expect(await metricsOf(service)).toContain(
-      'uqpay_webhook_requests_total{outcome="address-not-allowed"} 2',
+      'uqpay_webhook_requests_total{outcome="address_not_allowed"} 2',
     );
-    expect(service.log()).toContain('"outcome":"address-not-allowed"');
+    expect(service.log()).toContain('"outcome":"address_not_allowed"');
   });
 
   test("with a list that has the sender's address it may", async () => {
@@ -191,6 +191,7 @@ describe("secrets in files", () => {
           NODE_ENV: "production",
           HOST: "127.0.0.1",
           PORT: "0",
+          OPS_PORT: "0",
           LOG_LEVEL: "trace",
           UQPAY_WEBHOOK_SECRET_FILE: await file("webhook", "whsec_in_a_file"),
           DATABASE_URL_FILE: await file("database", database.url),

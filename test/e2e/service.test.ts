@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import {
   aCardUpdate,
@@ -20,6 +21,10 @@ import {
 import { waitFor } from "../support/wait-for.ts";
 
 /** How the service answers each published payload; all others are of types without a handler. */
+const { version: VERSION } = JSON.parse(
+  readFileSync(new URL("../../package.json", import.meta.url), "utf8"),
+) as { version: string };
+
 const ANSWERS: Readonly<Record<string, string>> = {
   "card.activation.status--docs-v1.6-webhook-activation-status": "200 accepted",
   "card.create.succeeded--docs-v1.6-webhook-card-created": "200 accepted",
@@ -441,7 +446,10 @@ describe.each(queueKinds.filter(isAvailable))(
         const response = await fetch(`${service.baseUrl}/healthz`);
 
         expect(response.status).toBe(200);
-        expect(await response.json()).toEqual({ status: "ok" });
+        expect(await response.json()).toEqual({
+          status: "ok",
+          version: VERSION,
+        });
       });
 
       test("it says that it is ready, one entry for each dependency", async () => {
@@ -450,6 +458,7 @@ describe.each(queueKinds.filter(isAvailable))(
         expect(response.status).toBe(200);
         expect(await response.json()).toEqual({
           status: "ready",
+          version: VERSION,
           postgres: { status: "up" },
           queue: { status: "up" },
           migrations: { status: "up" },
@@ -467,8 +476,8 @@ describe.each(queueKinds.filter(isAvailable))(
         expect(response.headers.get("content-type")).toMatch(/^text\/plain/);
         for (const line of [
           /^uqpay_webhook_requests_total\{outcome="accepted"\} [1-9]/m,
-          /^uqpay_webhook_requests_total\{outcome="invalid-signature"\} [1-9]/m,
-          /^uqpay_events_reconciled_total\{kind="status-announced"\} [1-9]/m,
+          /^uqpay_webhook_requests_total\{outcome="invalid_signature"\} [1-9]/m,
+          /^uqpay_events_reconciled_total\{kind="status_announced"\} [1-9]/m,
           /^uqpay_oldest_unprocessed_seconds 0$/m,
         ])
           expect(text).toMatch(line);

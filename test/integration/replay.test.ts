@@ -50,6 +50,7 @@ async function openInbox(): Promise<Inbox> {
     record: (entries) => recordEvents(pool, entries),
     quarantine: (entries) => quarantine(db, entries),
     findCopies: (entries) => findCopies(pool, entries),
+    onVerified: () => undefined,
     onBatch: () => undefined,
     onRecorded: () => undefined,
     isItemFault: isDataFault,
@@ -432,7 +433,7 @@ describe("replaying a quarantined delivery", () => {
     const event = aCardUpdate();
     const signedMs = Date.now() - 3_600_000;
     expect(await inbox.receive(event, signedMs)).toEqual({
-      kind: "stale-timestamp",
+      kind: "stale_timestamp",
     });
 
     await replayQuarantined(inbox.db, await quarantineIdOf(event), false);

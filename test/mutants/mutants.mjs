@@ -112,8 +112,8 @@ export const mutants = [
     edits: [
       {
         file: "src/uqpay/signature.ts",
-        from: "  if (!isSignedByAny(rules.secrets, rawBody, timestamp, signature))",
-        to: '  const claimedMs = readTimestamp(timestamp);\n  if (claimedMs === undefined || Math.abs(nowMs - claimedMs) > rules.toleranceSeconds * 1000)\n    return { kind: "stale", signedAtMs: claimedMs };\n  if (!isSignedByAny(rules.secrets, rawBody, timestamp, signature))',
+        from: "  const secret = findSigner(rules.secrets, rawBody, timestamp, signature);",
+        to: '  const claimedMs = readTimestamp(timestamp);\n  if (claimedMs === undefined || Math.abs(nowMs - claimedMs) > rules.toleranceSeconds * 1000)\n    return { kind: "stale", signedAtMs: claimedMs, secret: 1 };\n  const secret = findSigner(rules.secrets, rawBody, timestamp, signature);',
       },
     ],
     tests: [unit("uqpay/signature.test.ts")],
@@ -273,8 +273,8 @@ export const mutants = [
     edits: [
       {
         file: "src/uqpay/signature.ts",
-        from: "return secrets.some((secret) => {",
-        to: "return secrets.slice(0, 1).some((secret) => {",
+        from: "const index = secrets.findIndex((secret) => {",
+        to: "const index = secrets.slice(0, 1).findIndex((secret) => {",
       },
     ],
     tests: [e2e("security.test.ts", "may be two while it is rotated")],

@@ -37,7 +37,11 @@ describe("a signature", () => {
           nowMs,
         );
 
-        expect(verification).toEqual({ kind: "valid", signedAtMs: atMs });
+        expect(verification).toEqual({
+          kind: "valid",
+          signedAtMs: atMs,
+          secret: 1,
+        });
       }),
     );
   });

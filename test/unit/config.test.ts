@@ -17,6 +17,17 @@ const contractVariables = [
   "RETENTION_DAYS",
   "LOG_LEVEL",
   "ADMIN_TOKEN",
+  "KEEP_ALIVE_SECONDS",
+  "SHUTDOWN_DELAY_MS",
+  "SHUTDOWN_TIMEOUT_MS",
+  "HANG_TIMEOUT_MS",
+  "UQPAY_ALLOWED_ADDRESSES",
+  "TRUSTED_PROXIES",
+  "QUEUE_PREFIX",
+  "DATABASE_POOL_SIZE",
+  "EVENT_MAX_ATTEMPTS",
+  "EVENT_RETRY_DELAY_MS",
+  "REQUEUE_PERIOD_MS",
 ];
 
 const root = new URL("../../", import.meta.url);
@@ -143,7 +154,7 @@ describe("several secrets", () => {
   test.each([
     ["one", ["one"]],
     ["one,two", ["one", "two"]],
-    [" one , two ", ["one", "two"]],
+    ["one , two", ["one", "two"]],
   ])("%j are %j", (text, secrets) => {
     expect(loadConfig({ UQPAY_WEBHOOK_SECRET: text }).webhook).toMatchObject({
       secrets,
@@ -157,6 +168,90 @@ describe("several secrets", () => {
       expect(named({ UQPAY_WEBHOOK_SECRET: text })).toEqual([
         "UQPAY_WEBHOOK_SECRET",
       ]);
+    },
+  );
+});
+
+describe("a value as docker's --env-file passes it on", () => {
+  test.each([
+    '"whsec_live"',
+    "'whsec_live'",
+    "“whsec_live”",
+    '"whsec_new,whsec_old"',
+    '"whsec_new","whsec_old"',
+    'whsec_new,"whsec_old"',
+    '"whsec_live',
+  ])("a secret in quotes is refused with that reason: %s", (secret) => {
+    const environment = { ...production, UQPAY_WEBHOOK_SECRET: secret };
+
+    expect(named(environment)).toEqual(["UQPAY_WEBHOOK_SECRET"]);
+    expect(refusal(environment)).toContain("is in quotes");
+    expect(refusal(environment)).not.toContain("whsec");
+  });
+
+  test.each([" whsec_live", "whsec_live ", "whsec_live\r", "\twhsec_live"])(
+    "a secret with a blank at one of its ends is refused with that reason: %j",
+    (secret) => {
+      const environment = { ...production, UQPAY_WEBHOOK_SECRET: secret };
+
+      expect(named(environment)).toEqual(["UQPAY_WEBHOOK_SECRET"]);
+      expect(refusal(environment)).toContain("has a blank");
+    },
+  );
+
+  test("the admin token is held to the same", () => {
+    const quoted = { ADMIN_TOKEN: '"0123456789abcdef"' };
+    const blank = { ADMIN_TOKEN: "0123456789abcdef " };
+
+    expect(refusal(quoted)).toContain("ADMIN_TOKEN: is in quotes");
+    expect(refusal(blank)).toContain("ADMIN_TOKEN: has a blank");
+  });
+
+  test("every other variable in quotes is named, once and with that reason", () => {
+    const quoted = {
+      PORT: '"3000"',
+      DATABASE_URL: '"postgres://canary/db"',
+      REDIS_URL: "'redis://canary'",
+      LOG_LEVEL: '"info"',
+      UQPAY_WEBHOOK_SECRET_FILE: '"/run/canary"',
+    };
+
+    expect(named(quoted).toSorted()).toEqual(Object.keys(quoted).toSorted());
+    expect(refusal(quoted)).not.toContain("canary");
+    expect(refusal(quoted).match(/is in quotes/g)).toHaveLength(5);
+  });
+
+  test("a line end behind anything but a secret does not matter", () => {
+    expect(
+      loadConfig({
+        ROLE: "api\r",
+        HOST: " ::1",
+        DATABASE_URL: "postgres://h/d ",
+      }),
+    ).toMatchObject({
+      role: "api",
+      http: { host: "::1" },
+      postgres: { url: "postgres://h/d" },
+    });
+  });
+});
+
+describe("in production", () => {
+  test("/metrics and /admin have a port of their own, and a stop is announced", () => {
+    expect(loadConfig(production)).toMatchObject({
+      http: { opsPort: 9090 },
+      shutdownDelayMs: 2_000,
+    });
+    expect(loadConfig({})).toMatchObject({
+      http: { opsPort: undefined },
+      shutdownDelayMs: 0,
+    });
+  });
+
+  test.each([{ PORT: "9090" }, { PORT: "8080", OPS_PORT: "8080" }])(
+    "that port is not the public one: %j",
+    (ports) => {
+      expect(named({ ...production, ...ports })).toEqual(["OPS_PORT"]);
     },
   );
 });
@@ -259,6 +354,8 @@ describe("a wrong configuration", () => {
     ["RETENTION_DAYS", "for ever"],
     ["LOG_LEVEL", "verbose"],
     ["ADMIN_TOKEN", "short"],
+    ["KEEP_ALIVE_SECONDS", "0"],
+    ["SHUTDOWN_DELAY_MS", "-1"],
     ["QUEUE_PREFIX", "a:b"],
   ])("%s=%s is refused by name and not by value", (name, value) => {
     const message = refusal({ [name]: value });

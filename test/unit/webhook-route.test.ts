@@ -64,8 +64,8 @@ async function sendTogether() {
 
 describe("requests that come together", () => {
   test.each([
-    { kind: "missing-signature" },
-    { kind: "invalid-signature" },
+    { kind: "missing_signature" },
+    { kind: "invalid_signature" },
     { kind: "accepted", eventId: "an-event" },
   ] as const)(
     "are received one right after the other before the first is answered: $kind",

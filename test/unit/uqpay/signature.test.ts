@@ -56,7 +56,7 @@ describe("the published way to sign", () => {
       signedAtMs,
     );
 
-    expect(verification).toEqual({ kind: "valid", signedAtMs });
+    expect(verification).toEqual({ kind: "valid", signedAtMs, secret: 1 });
   });
 
   test.each(
@@ -158,11 +158,11 @@ describe("a signature's form", () => {
   });
 
   test.each([
-    ["first", ["whsec_test_secret", "whsec_next"]],
-    ["last", ["whsec_previous", "whsec_next", "whsec_test_secret"]],
+    ["first", 1, ["whsec_test_secret", "whsec_next"]],
+    ["last", 3, ["whsec_previous", "whsec_next", "whsec_test_secret"]],
   ])(
-    "while a secret is rotated, the %s of several may have signed",
-    (_place, secrets) => {
+    "while a secret is rotated, the %s of several may have signed, and is told by its place",
+    (_which, secret, secrets) => {
       const delivery = signedAt(String(nowMs));
 
       const verification = verifySignature(
@@ -171,7 +171,11 @@ describe("a signature's form", () => {
         nowMs,
       );
 
-      expect(verification.kind).toBe("valid");
+      expect(verification).toEqual({
+        kind: "valid",
+        signedAtMs: nowMs,
+        secret,
+      });
     },
   );
 
@@ -234,7 +238,7 @@ describe("the age of a delivery", () => {
       nowMs,
     );
 
-    expect(verification).toEqual({ kind, signedAtMs });
+    expect(verification).toEqual({ kind, signedAtMs, secret: 1 });
   });
 
   test.each([
@@ -251,7 +255,11 @@ describe("the age of a delivery", () => {
       nowMs,
     );
 
-    expect(verification).toEqual({ kind, signedAtMs: seconds * 1000 });
+    expect(verification).toEqual({
+      kind,
+      signedAtMs: seconds * 1000,
+      secret: 1,
+    });
   });
 
   test("another tolerance is another boundary", () => {
@@ -296,10 +304,12 @@ describe("the age of a delivery", () => {
     expect(milliseconds).toEqual({
       kind: "stale",
       signedAtMs: 1_000_000_000_000,
+      secret: 1,
     });
     expect(seconds).toEqual({
       kind: "stale",
       signedAtMs: 253_402_300_799_000,
+      secret: 1,
     });
   });
 
@@ -320,6 +330,7 @@ describe("the age of a delivery", () => {
     expect(verifySignature(signedAt(timestamp), rules, nowMs)).toEqual({
       kind: "stale",
       signedAtMs: undefined,
+      secret: 1,
     });
   });
 });
