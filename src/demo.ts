@@ -1,7 +1,10 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { Command } from "@commander-js/extra-typings";
+import type { Context, Frame, Outcome } from "./commands/frame.ts";
+import { runProgram } from "./commands/frame.ts";
+import { CommandError } from "./commands/usage-error.ts";
 import { loadConfig } from "./config.ts";
 import { demoDataDir } from "./demo/demo-folder.ts";
 import { CARD } from "./demo/deliveries.ts";
@@ -11,32 +14,17 @@ import { startEmbeddedPostgres } from "./embedded/embedded-postgres.ts";
 import { createLogger } from "./logger.ts";
 import { startServer } from "./serve.ts";
 
-const write = (text: string) => process.stdout.write(text);
-
-const USAGE = `npm run demo [-- --keep]
-
-  Sends the life of a card through the whole service, on a database of its own, and tells what each delivery changed.
-  Ends with 1 if anything is not as expected.
-
-  --keep   leaves the database running, and tells how to query it
-  --help
-`;
-
-interface Options {
-  readonly keep?: boolean | undefined;
-  readonly help?: boolean | undefined;
-}
-
-function readOptions(): Options | undefined {
-  try {
-    const { values } = parseArgs({
-      options: { keep: { type: "boolean" }, help: { type: "boolean" } },
-    });
-    return values;
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n\n${USAGE}`);
-    return undefined;
-  }
+function makeDemo(frame: Frame): Command {
+  const program = new Command("demo")
+    .description(
+      "Sends the life of a card through the whole service, on a database of its own, tells what each delivery changed, and checks it. Exit code 1 if anything is not as expected.",
+    )
+    .usage("[-- --keep]")
+    .option("--keep", "leaves the database running, and says how to query it")
+    .action(({ keep = false }) =>
+      frame.run({}, (context) => demo(context, keep), { tellsProgress: false }),
+    );
+  return program;
 }
 
 class Interrupted extends Error {}
@@ -50,29 +38,32 @@ const interruption = new Promise<never>((_, reject) => {
 });
 interruption.catch(() => undefined); // it may come when nothing waits for it
 
-async function demo({ keep = false }: Options): Promise<number> {
+async function demo({ print }: Context, keep: boolean): Promise<Outcome> {
   const folder = await mkdtemp(join(tmpdir(), "uqpay-card-sync-demo-"));
   let isKept = false;
   try {
-    const differences = await tell(folder);
+    const differences = await tell(folder, print);
     if (keep) {
       const { url, pid } = await leaveDatabase(folder);
       isKept = true;
-      write(describeKept(url, pid));
+      print(describeKept(url, pid));
     }
-    return differences === 0 ? 0 : 1;
+    return { result: { differences }, foundSomething: differences > 0 };
   } catch (error) {
-    if (error instanceof Interrupted) return 130;
+    if (error instanceof Interrupted)
+      throw new CommandError("The demo was interrupted.");
     throw error;
   } finally {
     if (!isKept) await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function tell(folder: string): Promise<number> {
+async function tell(folder: string, print: Context["print"]): Promise<number> {
   const postgres = await startEmbeddedPostgres({
     dataDir: demoDataDir(folder),
     durable: false,
+  }).catch((error: unknown) => {
+    throw new CommandError((error as Error).message);
   });
   try {
     const config = loadConfig({
@@ -89,7 +80,7 @@ async function tell(folder: string): Promise<number> {
         databaseUrl: server.databaseUrl,
         secret: config.webhook.secrets[0] ?? "",
         nowMs: Date.now(),
-        write,
+        write: print,
       });
       return await Promise.race([told, interruption]);
     } finally {
@@ -114,7 +105,8 @@ function describeKept(url: string, pid: number): string {
 `;
 }
 
-const options = readOptions();
-if (options === undefined) process.exitCode = 2;
-else if (options.help === true) write(USAGE);
-else process.exitCode = await demo(options);
+/** The demo is the same whatever is configured. npm's variables tell which options npm has swallowed. */
+const environment = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => /^(npm_|COLUMNS$)/.test(name)),
+);
+await runProgram(makeDemo, process.argv.slice(2), environment);

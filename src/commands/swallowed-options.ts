@@ -169,7 +169,12 @@ function namesBeforeNpm(): ReadonlySet<string> | undefined {
 }
 
 /** Besides its options, npm leaves facts about itself. */
-const FACTS_OF_NPM = ["global-prefix", "local-prefix", "node-gyp"];
+const FACTS_OF_NPM = [
+  "global-prefix",
+  "local-prefix",
+  "node-gyp",
+  "npm-version",
+];
 
 /** The options that the npm knows which runs this script. */
 function namesOfNpm(environment: Environment): ReadonlySet<string> | undefined {

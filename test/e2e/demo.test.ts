@@ -1,10 +1,12 @@
 import { readdir } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { runDemo } from "../../src/demo/run-demo.ts";
 import {
   endProcesses,
   makeFolder,
   removeFolder,
+  startCommand,
   startProcess,
 } from "../support/process.ts";
 import { openReader, SECRET, startTestService } from "../support/service.ts";
@@ -101,7 +103,7 @@ describe("the demo", () => {
 
       running.kill("SIGINT");
 
-      expect(await running.ended).toBe(130);
+      expect(await running.ended).toBe(1);
       expect(await readdir(folder)).toEqual([]);
     },
     LIMIT_MS,
@@ -113,8 +115,26 @@ describe("the demo", () => {
       const { code, out, err } = await demo(...args);
 
       expect(code).toBe(2);
-      expect(err).toContain("--keep");
+      expect(err).toMatch(/--keep|--help/);
       expect(out).toBe("");
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    "refuses an option that npm has swallowed, with the way to write it",
+    async () => {
+      const running = startCommand("npm", {
+        // Without the build before it, which other tests' programs would notice.
+        args: ["run", "--silent", "--ignore-scripts", "demo", "--keep"],
+        cwd: fileURLToPath(new URL("../../", import.meta.url)),
+      });
+
+      const code = await running.ended;
+
+      expect(code).toBe(2);
+      expect(running.stdout()).toBe("");
+      expect(running.stderr()).toMatch(/^ {2}npm run demo -- --keep$/m);
     },
     LIMIT_MS,
   );
