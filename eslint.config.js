@@ -85,6 +85,11 @@ const places = [
     why: "A use case says what happens to a webhook, not how it is transported: without Express and BullMQ in it, a test calls it as a function and the queue can be exchanged.",
   },
   {
+    files: ["src/operate/"],
+    mayImport: ["src/domain/", "src/uqpay/", "src/store/", ...useCases],
+    why: "operate/ holds the rules behind the operator's commands and gives data: without a terminal, Express or BullMQ in it, a console can show the same.",
+  },
+  {
     files: ["src/send-event.ts"],
     mayImport: ["src/uqpay/", "node:"],
     why: "The sender plays UQPAY's part: if it shared more than the wire format with the service, what it sends would prove little.",
@@ -95,9 +100,15 @@ const places = [
       ...compositionFiles,
       ...useCases,
       "src/send-event.ts",
-      ...["domain", "uqpay", "store", "queue", "embedded", "http"].map(
-        (folder) => `src/${folder}/**`,
-      ),
+      ...[
+        "domain",
+        "uqpay",
+        "store",
+        "queue",
+        "embedded",
+        "http",
+        "operate",
+      ].map((folder) => `src/${folder}/**`),
     ],
     mayImport: [
       "src/batcher.ts",

@@ -152,18 +152,30 @@ export async function findAppliedEvents(
   return rows.map(toRecord);
 }
 
+/** An event with what was done about it. */
+export interface ToldEvent extends EventRecord {
+  readonly attempts: number;
+  readonly lastError: string | null;
+  readonly processedAt: Instant | null;
+}
+
 /** All events about a card that are stored, in whatever state. */
 export async function findEventsOfCard(
   db: Database,
   cardId: string,
-): Promise<EventRecord[]> {
+): Promise<ToldEvent[]> {
   const rows = await db
     .selectFrom("webhook_events")
-    .select(RECORD_COLUMNS)
+    .select([...RECORD_COLUMNS, "attempts", "last_error", "processed_at"])
     .where("card_id", "=", cardId)
     .orderBy("signed_at")
     .execute();
-  return rows.map(toRecord);
+  return rows.map((row) => ({
+    ...toRecord(row),
+    attempts: row.attempts,
+    lastError: row.last_error,
+    processedAt: row.processed_at,
+  }));
 }
 
 export async function findEvents(

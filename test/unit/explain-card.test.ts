@@ -1,9 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import type { CardEvent } from "../../src/domain/card-event.ts";
-import {
-  explainCard,
-  isAuthorizationReported,
-} from "../../src/domain/explain-card.ts";
+import { explainCard, statementOf } from "../../src/domain/explain-card.ts";
 import {
   aCardObserved,
   aStatusAnnounced,
@@ -13,14 +10,15 @@ import {
   ordersOf,
 } from "../support/events.ts";
 
-/** Each event's fields with what became of them, in short. */
+const storyOf = (events: readonly CardEvent[]) =>
+  explainCard(events.map(statementOf));
+
+/** Each event with what of it does not stand, in short. */
 function told(events: readonly CardEvent[]) {
-  return explainCard(events).map(({ event, fields }) => [
-    event.eventId,
-    ...fields.map(({ field, fate }) =>
-      fate.kind === "stands"
-        ? `${field} stands`
-        : `${field} by ${fate.by}: ${fate.because}`,
+  return storyOf(events).map(({ statement, superseded }) => [
+    statement.clock.eventId,
+    ...superseded.map(
+      ({ field, by, because }) => `${field} by ${by}: ${because}`,
     ),
   ]);
 }
@@ -46,115 +44,129 @@ const cancelled = aStatusAnnounced({
   status: "CANCELLED",
   changedAt: at("09:00:00"),
 });
+const pending = anAuthorizationReported({
+  eventId: "pending",
+  transactionId: "one",
+  happenedAt: at("11:00:00"),
+  fields: { transactionStatus: "PENDING", description: "waits" },
+});
+const approved = anAuthorizationReported({
+  eventId: "approved",
+  transactionId: "one",
+  happenedAt: at("10:05:00"),
+  fields: { transactionStatus: "APPROVED" },
+});
 
 describe("a card's story", () => {
   test("of no event is empty", () => {
-    expect(explainCard([])).toEqual([]);
+    expect(storyOf([])).toEqual([]);
   });
 
   test("of one event says that all of it stands", () => {
-    expect(told([seen])).toEqual([
-      [
-        "seen",
-        "cardLimit stands",
-        "cardStatus stands",
-        "observedStatus stands",
-      ],
-    ]);
+    expect(told([seen])).toEqual([["seen"]]);
   });
 
   test("is in effective order, whatever the order of arrival", () => {
-    const stories = ordersOf([frozen, active, seen]).map(told);
+    const stories = ordersOf([frozen, active, seen, pending, approved]).map(
+      told,
+    );
 
     for (const story of stories)
-      expect(story.map(([id]) => id)).toEqual(["frozen", "active", "seen"]);
+      expect(story.map(([id]) => id)).toEqual([
+        "frozen",
+        "approved",
+        "active",
+        "pending",
+        "seen",
+      ]);
     expect(new Set(stories.map((story) => JSON.stringify(story))).size).toBe(1);
   });
 
   test("says that a later announcement superseded an earlier one", () => {
     expect(told([active, frozen])).toEqual([
       ["frozen", "cardStatus by active: later"],
-      ["active", "cardStatus stands"],
+      ["active"],
     ]);
   });
 
   test("says that what was announced outweighs what was seen in passing later", () => {
     expect(told([frozen, seen])).toEqual([
-      ["frozen", "cardStatus stands"],
-      [
-        "seen",
-        "cardLimit stands",
-        "cardStatus by frozen: announced",
-        "observedStatus stands",
-      ],
+      ["frozen"],
+      ["seen", "cardStatus by frozen: announced"],
     ]);
   });
 
   test("says that a cancellation outweighs later news", () => {
     expect(told([active, cancelled])).toEqual([
-      ["cancelled", "cardStatus stands"],
+      ["cancelled"],
       ["active", "cardStatus by cancelled: final"],
     ]);
   });
 
-  test("tells what an authorization says of the card", () => {
-    const authorization = anAuthorizationReported({
-      eventId: "authorization",
-      happenedAt: at("10:30:00"),
-      facts: { availableBalance: "7" },
+  test("says that the outcome of a transaction outweighs a later PENDING", () => {
+    expect(told([pending, approved])).toEqual([
+      ["approved"],
+      ["pending", "transactionStatus by approved: final"],
+    ]);
+  });
+
+  test("does not speak of another event's same value as of another one", () => {
+    const again = aStatusAnnounced({
+      eventId: "again",
+      status: "FROZEN",
+      changedAt: at("10:30:00"),
     });
 
-    expect(told([authorization])).toEqual([
-      ["authorization", "availableBalance stands"],
-    ]);
+    expect(told([frozen, again])).toEqual([["frozen"], ["again"]]);
   });
 
   test("has a chapter also for an event that says nothing", () => {
     expect(told([aCardObserved({ eventId: "silent" })])).toEqual([["silent"]]);
   });
 
-  test("names as standing exactly what the card shows", () => {
-    const events = [frozen, active, seen, cancelled];
+  test("goes from what the events before an event said to what is known with it", () => {
+    const story = storyOf([frozen, active, seen, cancelled]);
 
-    const standing = explainCard(events).flatMap(({ fields }) =>
-      fields.flatMap(({ field, value, fate }) =>
-        fate.kind === "stands" ? [[field, value]] : [],
-      ),
-    );
+    const cards = story.map(({ after }) => after.card);
+    expect(story.map(({ before }) => before.card)).toEqual([
+      undefined,
+      ...cards.slice(0, -1),
+    ]);
+    expect(cards.at(-1)).toEqual(cardAfter(frozen, active, seen, cancelled));
+  });
 
-    const { registers } = cardAfter(...events);
-    expect(Object.fromEntries(standing)).toEqual(
-      Object.fromEntries(
-        Object.entries(registers)
-          .filter(([field]) => field !== "lastEvent")
-          .map(([field, register]) => [field, register.value]),
-      ),
-    );
+  test("tells of a transaction by what was known of this one before", () => {
+    const other = anAuthorizationReported({
+      eventId: "other",
+      transactionId: "two",
+      happenedAt: at("10:30:00"),
+    });
+
+    const story = storyOf([pending, other, approved]);
+
+    expect(
+      story.map(({ before, after }) => [
+        before.authorization?.registers.lastEvent?.clock.eventId,
+        after.authorization?.transactionId,
+      ]),
+    ).toEqual([
+      [undefined, "one"],
+      [undefined, "two"],
+      ["approved", "one"],
+    ]);
+    expect(
+      story.at(-1)?.after.authorization?.registers.transactionStatus?.value,
+    ).toBe("APPROVED");
   });
 
   test("breaks a tie of one moment by the code points of the ids, as PostgreSQL does, and not by UTF-16 units", () => {
     const lesser = { ...frozen, eventId: "\uffff" };
-    const greater = { ...frozen, eventId: "\u{10000}" };
+    const greater = { ...frozen, status: "ACTIVE", eventId: "\u{10000}" };
 
     for (const story of [told([lesser, greater]), told([greater, lesser])])
       expect(story).toEqual([
         ["\uffff", "cardStatus by \u{10000}: later"],
-        ["\u{10000}", "cardStatus stands"],
+        ["\u{10000}"],
       ]);
-  });
-
-  test("of the same event twice says of both that they stand", () => {
-    expect(told([frozen, frozen])).toEqual([
-      ["frozen", "cardStatus stands"],
-      ["frozen", "cardStatus stands"],
-    ]);
-  });
-});
-
-describe("an event", () => {
-  test("tells of a transaction only when it is an authorization", () => {
-    expect(
-      [frozen, seen, anAuthorizationReported()].map(isAuthorizationReported),
-    ).toEqual([false, false, true]);
   });
 });

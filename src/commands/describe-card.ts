@@ -1,0 +1,196 @@
+import type {
+  CardExplanation,
+  Difference,
+  EventStory,
+  Quarantined,
+  Status,
+  SupersededColumn,
+} from "../operate/explain-card.ts";
+import type { ColumnChange } from "../store/row-changes.ts";
+
+/** A card's story for people: what contradicts it, the answer, then every event. */
+export function describeCard(card: CardExplanation): string {
+  return [
+    ...describeDifferences(card),
+    ...describeAnswer(card),
+    ...card.events.flatMap(describeEvent),
+    ...card.quarantined.flatMap(describeQuarantined),
+    "",
+  ].join("\n");
+}
+
+function describeDifferences(card: CardExplanation): string[] {
+  const { card_id, row, differences } = card;
+  switch (row) {
+    case "agrees":
+    case "absent":
+      return [];
+    case "missing":
+      return [
+        `There is no row, its events imply one: rebuild --card ${card_id}`,
+        "",
+      ];
+    case "unexplained":
+      return [
+        "There is a row, and no applied event explains it: neither verify nor rebuild can say what is true of it.",
+        ...differences
+          .filter(isStatus)
+          .map(
+            ({ row_says }) => `The row says card_status ${toText(row_says)}.`,
+          ),
+        "",
+      ];
+    case "differs": {
+      const [first = "", ...others] = differences
+        .toSorted(statusFirst)
+        .map(describeDifference);
+      return [`${first}: rebuild --card ${card_id}`, ...others, ""];
+    }
+  }
+}
+
+function statusFirst(a: Difference, b: Difference): number {
+  return Number(isStatus(b)) - Number(isStatus(a));
+}
+
+function isStatus({ table, column }: Difference): boolean {
+  return table === "cards" && column === "card_status";
+}
+
+function describeDifference(difference: Difference): string {
+  const { table, id, column, row_says, events_imply } = difference;
+  const row = table === "cards" ? "The row" : `The row of transaction ${id}`;
+  return column === "field_clocks"
+    ? `${row} has other field_clocks than the events imply`
+    : `${row} says ${column} ${toText(row_says)}, the events imply ${toText(events_imply)}`;
+}
+
+const ROW_VERDICTS = {
+  agrees: "agrees with the applied events",
+  differs: "DIFFERS from what the applied events imply, see above",
+  missing: "MISSING, see above",
+  unexplained: "not explained by any event, see above",
+  absent: "there is none, and no event about the card was applied",
+};
+
+function describeAnswer(card: CardExplanation): string[] {
+  const { card_id, status, row, open } = card;
+  const waits = [
+    ...(open.waiting > 0 ? [`${String(open.waiting)} not applied yet`] : []),
+    ...(open.failed > 0 ? [`${String(open.failed)} FAILED`] : []),
+    ...(open.quarantined > 0
+      ? [`${String(open.quarantined)} in quarantine`]
+      : []),
+  ];
+  return [
+    `Card ${card_id}`,
+    ...(status === null
+      ? ["  card_status  not known: no applied event states one"]
+      : describeStatus(status)),
+    `  row          ${ROW_VERDICTS[row]}`,
+    `  open         ${waits.join(", ") || "nothing waits, has failed or is in quarantine"}`,
+  ];
+}
+
+function describeStatus(status: Status): string[] {
+  return [
+    `  card_status  ${status.card_status}`,
+    ...(status.status_reason === null
+      ? []
+      : [`  reason       ${status.status_reason}`]),
+    `  since        ${status.status_changed_at}`,
+    `  by event     ${status.event_id}${status.event_type === null ? "" : `  ${status.event_type}`}`,
+    `  received     ${status.received_at ?? "not known: the event is not in the inbox"}`,
+    ...(status.status_contradicted
+      ? [
+          `  CONTRADICTED seen as ${status.observed_status ?? ""} in passing at ${status.observed_status_at ?? ""}: an announcement is late or was lost`,
+        ]
+      : []),
+  ];
+}
+
+function describeEvent(event: EventStory): string[] {
+  const { at, event_type, event_id, signed_at, received_at } = event;
+  return [
+    "",
+    `${at}  ${event_type}  ${event_id}`,
+    `    signed ${signed_at}, received ${received_at}`,
+    ...describeState(event),
+    ...describeRow(event, "cards"),
+    ...describeRow(event, "authorizations"),
+  ];
+}
+
+/** What an event changed in one row, and what of it does not stand. An event is about one transaction at most. */
+function describeRow(event: EventStory, table: ColumnChange["table"]) {
+  const isHere = (one: { readonly table: string }) => one.table === table;
+  const lines = [
+    ...event.changes.filter(isHere).map(describeChange),
+    ...event.superseded.filter(isHere).map(describeSuperseded),
+  ];
+  if (table === "cards" || lines.length === 0)
+    return lines.map((line) => `    ${line}`);
+  const id = [...event.changes, ...event.superseded].find(isHere)?.id ?? "";
+  return [`    transaction ${id}`, ...lines.map((line) => `      ${line}`)];
+}
+
+function describeState(event: EventStory): string[] {
+  const { state, attempts, last_error, note } = event;
+  const because = last_error === null ? "" : `: ${last_error}`;
+  const tries = `${String(attempts)} ${attempts === 1 ? "attempt" : "attempts"}`;
+  const unreadable =
+    note === "unreadable" ? ["    this release cannot read its body"] : [];
+  switch (state) {
+    case "received":
+      return [`    WAITS, not applied yet, ${tries}${because}`, ...unreadable];
+    case "failed":
+      return [`    FAILED after ${tries}${because}`, ...unreadable];
+    case "ignored":
+      return ["    ignored: its type has no handler"];
+    case "processed":
+      return note === null ? nothingOf(event) : [`    ${APPLIED_NOTES[note]}`];
+  }
+}
+
+const APPLIED_NOTES = {
+  body_dropped:
+    "applied; its body was dropped by retention, what of it still stands:",
+  unreadable:
+    "applied; this release cannot read its body, what of it still stands:",
+};
+
+function nothingOf({ changes }: EventStory): string[] {
+  return changes.length > 0 ? [] : ["    changes nothing"];
+}
+
+function describeChange({ column, from, to }: ColumnChange): string {
+  return `${column}: ${toText(from)} -> ${toText(to)}`;
+}
+
+const REASONS = {
+  final: "that cannot be taken back",
+  announced: "that was announced, this only seen in passing",
+  later: "that is later",
+};
+
+function describeSuperseded(one: SupersededColumn): string {
+  const { column, value, by, because } = one;
+  return `${column} ${toText(value)} is superseded by ${by}: ${REASONS[because]}`;
+}
+
+function describeQuarantined(entry: Quarantined): string[] {
+  const { id, reason, event_id, event_type, issues, deliveries } = entry;
+  const times = deliveries === 1 ? "once" : `${String(deliveries)} times`;
+  return [
+    "",
+    `Quarantine ${id}  ${reason}  ${event_type ?? "unknown type"}  ${event_id ?? "unknown event_id"}`,
+    `    delivered ${times}, first received ${entry.received_at}, last ${entry.last_received_at}`,
+    ...(issues ?? []).map(({ path, message }) => `    ${path} ${message}`),
+    ...(entry.resolution === null ? [] : [`    closed: ${entry.resolution}`]),
+  ];
+}
+
+function toText(value: unknown): string {
+  if (value === null || value === undefined) return "NULL";
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
