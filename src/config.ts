@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { z } from "zod";
+import { parseDatabaseUrl } from "./database-url.ts";
 import type { NearMiss } from "./near-miss.ts";
 import { findNearMisses } from "./near-miss.ts";
 
@@ -110,7 +111,16 @@ const schema = z.object({
     )
     .optional(),
   ROLE: z.enum(["all", "api", "worker"]).default("all"),
-  DATABASE_URL: url(/^postgres(ql)?$/, "postgres://"),
+  DATABASE_URL: z
+    .string()
+    .superRefine((text, context) => {
+      try {
+        parseDatabaseUrl(text);
+      } catch (error) {
+        context.addIssue((error as Error).message);
+      }
+    })
+    .optional(),
   DATABASE_POOL_SIZE: z.coerce.number().int().min(2).max(100).default(4),
   REDIS_URL: url(/^rediss?$/, "redis:// or rediss://"),
   QUEUE_PREFIX: z

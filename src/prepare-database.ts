@@ -6,6 +6,7 @@ import type { QueueConnection } from "./queue/queue-connection.ts";
 import { migrateQueue } from "./queue/queue-connection.ts";
 import { createDatabase, createPool } from "./store/database.ts";
 import { describeError } from "./store/errors.ts";
+import { examineDatabase } from "./store/examine-database.ts";
 import { explainDatabaseFault } from "./store/explain-fault.ts";
 
 /** As long as a database needs that is started together with this service. */
@@ -26,6 +27,22 @@ export async function prepareDatabase(
   connection: QueueConnection,
   log: Logger,
 ): Promise<string[]> {
+  try {
+    await waitUntilReachable(() => examineDatabase(databaseUrl), log);
+    const applied = await migrateTables(databaseUrl, log);
+    await migrateQueue(connection);
+    if (applied.length > 0) log.info({ applied }, "database migrated");
+    return applied;
+  } catch (error) {
+    const sentence = explainDatabaseFault(error);
+    throw sentence === undefined ? error : new ConfigError(sentence);
+  }
+}
+
+async function migrateTables(
+  databaseUrl: string,
+  log: Logger,
+): Promise<string[]> {
   const pool = createPool({
     url: databaseUrl,
     maxConnections: 1,
@@ -35,16 +52,8 @@ export async function prepareDatabase(
       log.error({ error: describeError(error) }, "database connection lost");
     },
   });
-  const db = createDatabase(pool);
   try {
-    await waitUntilReachable(() => pool.query("select 1"), log);
-    const applied = await migrate(db);
-    await migrateQueue(connection);
-    if (applied.length > 0) log.info({ applied }, "database migrated");
-    return applied;
-  } catch (error) {
-    const sentence = explainDatabaseFault(error);
-    throw sentence === undefined ? error : new ConfigError(sentence);
+    return await migrate(createDatabase(pool));
   } finally {
     await pool.end();
   }
@@ -70,15 +79,14 @@ async function waitUntilReachable(
   }
 }
 
-/** Refused, not resolvable or starting up (SQLSTATE 57P03); a wrong password will not get better. */
+/** Refused, no socket yet, not resolvable or starting up (SQLSTATE 57P03); a wrong password will not get better. */
 function isNotThereYet(error: unknown): boolean {
-  const code =
-    error instanceof Error && "code" in error ? String(error.code) : "";
-  return [
-    "ECONNREFUSED",
-    "ENOTFOUND",
-    "EAI_AGAIN",
-    "ECONNRESET",
-    "57P03",
-  ].includes(code);
+  if (!(error instanceof Error) || !("code" in error)) return false;
+  const code = String(error.code);
+  return (
+    ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "ECONNRESET", "57P03"].includes(
+      code,
+    ) ||
+    (code === "ENOENT" && "syscall" in error)
+  );
 }

@@ -3,6 +3,7 @@ import { findRunningPostgres } from "../embedded/embedded-postgres.ts";
 import { embeddedDataDir } from "../serve.ts";
 import type { Database } from "../store/database.ts";
 import { createDatabase, createPool } from "../store/database.ts";
+import { examineDatabase } from "../store/examine-database.ts";
 import { explainDatabaseFault } from "../store/explain-fault.ts";
 import type { Context } from "./frame.ts";
 import { CommandError } from "./usage-error.ts";
@@ -39,6 +40,19 @@ export async function withAnyDatabase<Result>(
       "There is no database: set DATABASE_URL, or run npm start in this folder.",
     );
   }
+  try {
+    await examineDatabase(url);
+    return await withPool(url, work);
+  } catch (error) {
+    const sentence = explainDatabaseFault(error);
+    throw sentence === undefined ? error : new CommandError(sentence);
+  }
+}
+
+async function withPool<Result>(
+  url: string,
+  work: (db: Database) => Promise<Result>,
+): Promise<Result> {
   const pool = createPool({
     url,
     maxConnections: 2,
@@ -46,12 +60,8 @@ export async function withAnyDatabase<Result>(
     applicationName: "uqpay-card-sync cli",
     onError: () => undefined, // the running query fails with it, and tells
   });
-  const db = createDatabase(pool);
   try {
-    return await work(db);
-  } catch (error) {
-    const sentence = explainDatabaseFault(error);
-    throw sentence === undefined ? error : new CommandError(sentence);
+    return await work(createDatabase(pool));
   } finally {
     await pool.end();
   }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
+import { connectionOf, sessionStatements } from "../store/session.ts";
 import { postSigned } from "../send-event.ts";
 import { formatTable } from "../commands/format-table.ts";
 import type { DemoDelivery } from "./deliveries.ts";
@@ -28,11 +29,14 @@ const POLL_MS = 10;
  */
 export async function runDemo(options: DemoOptions): Promise<number> {
   const startMs = startOfStory(options.nowMs);
-  const client = new pg.Client({ connectionString: options.databaseUrl });
+  const client = new pg.Client(connectionOf(options.databaseUrl));
   // A connection that breaks: the next query fails with it.
   client.on("error", () => undefined);
   await client.connect();
   try {
+    await client.query(
+      sessionStatements({ schema: "public", statementTimeoutMs: PATIENCE_MS }),
+    );
     let differences = await tellStory(client, startMs, options);
     for (const table of expectedTables(startMs))
       differences += await show(client, table, options.write);

@@ -234,5 +234,5 @@ function connectionString(
   password: string,
   database: string,
 ): string {
-  return `postgres://${SUPERUSER}:${password}@${HOST}:${port}/${encodeURIComponent(database)}`;
+  return `postgres://${SUPERUSER}:${password}@${HOST}:${port}/${encodeURIComponent(database)}?sslmode=disable`;
 }

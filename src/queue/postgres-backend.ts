@@ -15,6 +15,11 @@ import {
   QUEUE_META,
   WORKER_OPTIONS,
 } from "./bullmq.ts";
+import {
+  type Connection,
+  connectionOf,
+  sessionStatements,
+} from "../store/session.ts";
 import { tolerateErrors } from "./tolerate-errors.ts";
 import {
   type QueueConnection,
@@ -32,16 +37,16 @@ export function openPostgresQueue(
   timeoutMs: number,
   onError: (error: unknown) => void,
 ): OpenQueue {
-  const { Queue } = withBackend(createRobustBackend);
+  const sessions = sessionsOf(connection, timeoutMs);
+  const { Queue } = withBackend(robustBackend(sessions));
   const queue = new Queue<HintData>(QUEUE_NAME, {
-    connection: poolConfig(connection, {
+    connection: poolConfig(sessions, {
       application_name: "uqpay-queue-producer",
       max: 2,
       connectionTimeoutMillis: timeoutMs,
       query_timeout: timeoutMs,
-      statement_timeout: timeoutMs,
     }),
-    // See createRobustBackend: BullMQ would not try again.
+    // See robustBackend: BullMQ would not try again.
     skipMetasUpdate: true,
   });
   const backend = queue.getBackend();
@@ -83,16 +88,16 @@ export function openPostgresWorker(
   options: OpenWorkerOptions,
 ): OpenWorker {
   const { onError, ...workerOptions } = options;
-  const { Worker } = withBackend(createRobustBackend);
+  const sessions = sessionsOf(connection, WORKER_QUERY_TIMEOUT_MS);
+  const { Worker } = withBackend(robustBackend(sessions));
   const worker = new Worker<HintData>(QUEUE_NAME, run, {
     ...WORKER_OPTIONS,
     ...workerOptions,
-    connection: poolConfig(connection, {
+    connection: poolConfig(sessions, {
       application_name: "uqpay-queue-worker",
       max: options.concurrency + 2,
       connectionTimeoutMillis: WORKER_QUERY_TIMEOUT_MS,
       query_timeout: WORKER_QUERY_TIMEOUT_MS,
-      statement_timeout: WORKER_QUERY_TIMEOUT_MS,
     }),
   });
   const backend = worker.getBackend();
@@ -117,110 +122,142 @@ function untilItCloses(
 }
 
 function poolConfig(
-  connection: PostgresQueueConnection,
+  sessions: Sessions,
   config: PostgresPoolConfig,
 ): PostgresPoolConfig {
   return {
-    ...withSessionOptions(connection.url),
+    ...sessions.connection,
     schema: QUEUE_SCHEMA,
     keepAlive: true,
     idleTimeoutMillis: 60_000,
+    Client: sessions.PooledClient,
+    onConnect: sessions.prepare,
     ...config,
   };
 }
 
-/**
- * BullMQ adds its search_path to `options`, and pg would take those of the URL instead: so they are taken out of it.
- *
- * A hint's commit does not wait for the disk, and does not hold up those of the inbox there. What a crash of PostgreSQL
- * takes of the queue's last fraction of a second is found by the sweep.
- */
-function withSessionOptions(
-  text: string,
-): Pick<PostgresPoolConfig, "connectionString" | "options"> {
-  const url = new URL(text);
-  const own = url.searchParams.get("options") ?? "";
-  url.searchParams.delete("options");
+/** How the queue's connections are made, and what is set on each. */
+interface Sessions {
+  readonly connection: Connection;
+  readonly PooledClient: typeof pg.Client;
+  readonly prepare: (client: pg.ClientBase) => Promise<void>;
+}
+
+function sessionsOf(
+  { url }: PostgresQueueConnection,
+  statementTimeoutMs: number,
+): Sessions {
+  const connection = connectionOf(url);
+  const settings = sessionStatements({
+    schema: QUEUE_SCHEMA,
+    statementTimeoutMs,
+    // A hint's commit does not hold up those of the inbox at the disk. What a crash of PostgreSQL takes of the queue's
+    // last fraction of a second is found by the sweep.
+    waitsForDisk: false,
+  });
+  /** BullMQ adds its search_path to `options`, which poolers refuse: only what the URL says there is sent. */
+  class PooledClient extends pg.Client {
+    constructor(config: pg.ClientConfig) {
+      // The pool has hidden the password from copies.
+      const { options, ...others } = { ...config, ...connection };
+      super(connection.options === undefined ? others : { ...others, options });
+    }
+  }
   return {
-    connectionString: url.href,
-    options: `${own} -c synchronous_commit=off`,
+    connection,
+    PooledClient,
+    prepare: async (client) => {
+      await client.query(settings);
+    },
   };
 }
 
-/** Has a listener for errors from its beginning to its end. */
-class ListeningClient extends pg.Client {
-  constructor(config: pg.ClientConfig) {
-    super(config);
-    this.on("error", () => undefined);
-  }
+/** Prepared as those of the pool are, and has a listener for errors from its beginning to its end. */
+function listeningClient(sessions: Sessions): typeof pg.Client {
+  return class ListeningClient extends sessions.PooledClient {
+    constructor(config: pg.ClientConfig) {
+      super(config);
+      this.on("error", () => undefined);
+      const connect: () => Promise<pg.Client> = this.connect.bind(this);
+      // BullMQ takes the promise; pg's other form has a callback.
+      this.connect = async () => {
+        const client = await connect();
+        try {
+          await sessions.prepare(client);
+        } catch (error) {
+          void client.end();
+          throw error;
+        }
+        return client;
+      };
+    }
 
-  override removeAllListeners(...events: [(string | symbol)?]): this {
-    super.removeAllListeners(...events);
-    return this.on("error", () => undefined);
-  }
+    override removeAllListeners(...events: [(string | symbol)?]): this {
+      super.removeAllListeners(...events);
+      return this.on("error", () => undefined);
+    }
+  };
 }
 
 /** BullMQ's backend, with five corrections so that it survives a lost server. */
-const createRobustBackend: typeof createPostgresBackend = (
-  name,
-  options,
-  factoryOptions,
-) => {
-  const backend = createPostgresBackend(name, options, factoryOptions);
+const robustBackend =
+  (sessions: Sessions): typeof createPostgresBackend =>
+  (name, options, factoryOptions) => {
+    const backend = createPostgresBackend(name, options, factoryOptions);
 
-  // 1. A client that is lent out has no error listener of its own, and an
-  //    error event without a listener ends the process.
-  backend.connection.pool.on("connect", (client) => {
-    client.on("error", () => undefined);
-  });
-
-  // 2. The client that waits for notifications gets its listener only
-  //    after its connection stands, and loses it before it is ended. A server
-  //    that ends it in the same breath would end the process
-  //    (`getListenClient` and `close` in postgres-connection.js).
-  Object.defineProperty(backend.connection, "pgModule", {
-    value: { ...pg, Client: ListeningClient },
-  });
-
-  // 3. BullMQ remembers a failed first connection and rejects all later calls
-  //    with it (`readyPromise`, in the connection and in the backend); finishing
-  //    a job is one of them. This forgets it.
-  let ready: Promise<void> | undefined;
-  backend.connection.waitUntilReady = () => {
-    ready ??= checkSchema(backend).then(
-      () => {
-        // Once stored it stays, so one that fails does no harm.
-        backend.setQueueMeta(QUEUE_META).catch(() => undefined);
-      },
-      (error: unknown) => {
-        ready = undefined;
-        throw error;
-      },
-    );
-    return ready;
-  };
-  backend.waitUntilReady = () => backend.connection.waitUntilReady();
-
-  // 4. After a lost connection the worker would wait up to an hour for a
-  //    notification, and jobs that came meanwhile have already had theirs.
-  Object.defineProperty(backend, "maximumBlockTimeout", {
-    value: WORKER_OPTIONS.drainDelay,
-  });
-
-  // 5. A worker that has just begun to listen when that connection is lost waits
-  //    on it, deaf, to the end of its time: it is told of the loss before it can
-  //    be woken (`waitForJob` in postgres-queue-backend.js). So it is told again.
-  let isToldAgain = false;
-  backend.connection.on("listenerinvalidated", () => {
-    if (isToldAgain) return;
-    setImmediate(() => {
-      isToldAgain = true;
-      backend.connection.emit("listenerinvalidated");
-      isToldAgain = false;
+    // 1. A client that is lent out has no error listener of its own, and an
+    //    error event without a listener ends the process.
+    backend.connection.pool.on("connect", (client) => {
+      client.on("error", () => undefined);
     });
-  });
-  return backend;
-};
+
+    // 2. The client that waits for notifications gets its listener only
+    //    after its connection stands, and loses it before it is ended. A server
+    //    that ends it in the same breath would end the process
+    //    (`getListenClient` and `close` in postgres-connection.js).
+    Object.defineProperty(backend.connection, "pgModule", {
+      value: { ...pg, Client: listeningClient(sessions) },
+    });
+
+    // 3. BullMQ remembers a failed first connection and rejects all later calls
+    //    with it (`readyPromise`, in the connection and in the backend); finishing
+    //    a job is one of them. This forgets it.
+    let ready: Promise<void> | undefined;
+    backend.connection.waitUntilReady = () => {
+      ready ??= checkSchema(backend).then(
+        () => {
+          // Once stored it stays, so one that fails does no harm.
+          backend.setQueueMeta(QUEUE_META).catch(() => undefined);
+        },
+        (error: unknown) => {
+          ready = undefined;
+          throw error;
+        },
+      );
+      return ready;
+    };
+    backend.waitUntilReady = () => backend.connection.waitUntilReady();
+
+    // 4. After a lost connection the worker would wait up to an hour for a
+    //    notification, and jobs that came meanwhile have already had theirs.
+    Object.defineProperty(backend, "maximumBlockTimeout", {
+      value: WORKER_OPTIONS.drainDelay,
+    });
+
+    // 5. A worker that has just begun to listen when that connection is lost waits
+    //    on it, deaf, to the end of its time: it is told of the loss before it can
+    //    be woken (`waitForJob` in postgres-queue-backend.js). So it is told again.
+    let isToldAgain = false;
+    backend.connection.on("listenerinvalidated", () => {
+      if (isToldAgain) return;
+      setImmediate(() => {
+        isToldAgain = true;
+        backend.connection.emit("listenerinvalidated");
+        isToldAgain = false;
+      });
+    });
+    return backend;
+  };
 
 /** Rejects with BullMQ's "schema is not initialized" when migrateQueue has not run. */
 async function checkSchema(backend: PostgresQueueBackend): Promise<void> {

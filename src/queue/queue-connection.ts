@@ -5,6 +5,7 @@ import {
   runMigrations,
 } from "bullmq";
 import pg from "pg";
+import { connectionOf, sessionStatements } from "../store/session.ts";
 
 /** Where the queue lives. Nothing above `queue/` looks inside. */
 export type QueueConnection =
@@ -29,8 +30,8 @@ export async function migrateQueue(connection: QueueConnection): Promise<void> {
   if (connection.kind === "redis") return;
 
   const client = new pg.Client({
-    connectionString: connection.url,
     application_name: "uqpay-queue-migrations",
+    ...connectionOf(connection.url),
     connectionTimeoutMillis: 10_000,
     query_timeout: MIGRATION_TIMEOUT_MS,
   });
@@ -39,6 +40,12 @@ export async function migrateQueue(connection: QueueConnection): Promise<void> {
   client.on("error", () => undefined);
   try {
     await client.connect();
+    await client.query(
+      sessionStatements({
+        schema: QUEUE_SCHEMA,
+        statementTimeoutMs: MIGRATION_TIMEOUT_MS,
+      }),
+    );
     if ((await appliedVersion(client)) < LATEST_SCHEMA_VERSION) {
       await runMigrations(client, QUEUE_SCHEMA);
     }

@@ -9,6 +9,7 @@ import type { Instant } from "../domain/instant.ts";
 import type { Json } from "../domain/json.ts";
 import { prepareStatements } from "./prepare-statements.ts";
 import { limitSilence } from "./query-timeout.ts";
+import { connectionOf, sessionStatements } from "./session.ts";
 import { readTimestamptz } from "./timestamptz.ts";
 
 export const EVENT_STATES = [
@@ -167,29 +168,35 @@ export interface PoolOptions {
   readonly onError: (error: Error) => void;
 }
 
+const STATEMENT_GRACE_MS = 1_000;
+
 /** A pool whose rows carry `timestamptz` as `Instant` and `numeric` as decimal text. */
 export function createPool(options: PoolOptions): pg.Pool {
+  const settings = sessionStatements({
+    schema: "public",
+    // Whoever asked has given up by then; what the statement has locked is not held any longer.
+    statementTimeoutMs: options.queryTimeoutMs + STATEMENT_GRACE_MS,
+    lockTimeoutMs: options.lockTimeoutMs,
+    planner: {
+      enable_seqscan: options.looksUpOnly === true ? "off" : "on",
+      enable_bitmapscan: options.looksUpOnly === true ? "off" : "on",
+      plan_cache_mode:
+        options.looksUpOnly === true ? "force_generic_plan" : "auto",
+    },
+  });
   const pool = new pg.Pool({
-    connectionString: options.url,
     max: options.maxConnections,
     application_name: options.applicationName,
+    ...connectionOf(options.url),
     connectionTimeoutMillis: 5_000,
     keepAlive: true,
     types: { getTypeParser },
     // For `inTransaction`; whoever waits for each answer does not notice.
     pipeline: true,
-    // Before a time zone had whole minutes its times cannot be written as ISO 8601; in UTC all can. And a process that
-    // stands still inside a transaction must not hold its locks against all others.
     // eslint-disable-next-line @typescript-eslint/no-misused-promises -- pg-pool awaits it, its types do not say so
     onConnect: async (client) => {
       watch(client);
-      await client.query(
-        `set time zone 'UTC'; set idle_in_transaction_session_timeout = '10s';
-         set lock_timeout = ${String(options.lockTimeoutMs ?? 0)};
-         set enable_seqscan = ${options.looksUpOnly === true ? "off" : "on"};
-         set enable_bitmapscan = ${options.looksUpOnly === true ? "off" : "on"};
-         set plan_cache_mode = ${options.looksUpOnly === true ? "force_generic_plan" : "auto"}`,
-      );
+      await client.query(settings);
     },
   });
   const watch = limitSilence(pool, options.queryTimeoutMs);

@@ -18,6 +18,9 @@ export class DatabaseRefusal extends Error {
 export function explainDatabaseFault(error: unknown): string | undefined {
   if (error instanceof DatabaseRefusal)
     return `The database cannot be used: ${error.message}`;
+  const newer = NEWER.exec(error instanceof Error ? error.message : "")?.[1];
+  if (newer !== undefined)
+    return `The database cannot be used: a newer release has migrated it (${newer}). Start that release, or restore a backup of before.`;
   const known = KNOWN.find(([matches]) => matches(error));
   if (known === undefined) return undefined;
   const [, advice, passes] = known;
@@ -25,6 +28,10 @@ export function explainDatabaseFault(error: unknown): string | undefined {
   const what = describeError(error).replace(/\.$/, "");
   return `The database cannot be used${now}: ${what}. ${advice}`;
 }
+
+/** kysely's words for a migration that the database has seen and this release does not know. */
+const NEWER =
+  /^corrupted migrations: previously executed migration (\S+) is missing/;
 
 type Known = readonly [
   matches: (error: unknown) => boolean,
@@ -100,6 +107,10 @@ const KNOWN: readonly Known[] = [
   [
     system("(CERT_.*|ERR_TLS_.*|ERR_SSL_.*|ERR_OSSL_.*|EPROTO)"),
     "See to the certificate of the server, or to sslmode in DATABASE_URL.",
+  ],
+  [
+    message(/^BullMQ: the PostgreSQL schema requires/),
+    "Start the release that has migrated it, or a newer one.",
   ],
   [
     message(/does not support SSL connections/),

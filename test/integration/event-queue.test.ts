@@ -348,7 +348,7 @@ describe("a session of the queue on PostgreSQL", () => {
     const backend = await openPostgres();
     toClose.unshift(() => backend.close());
     const url = new URL(backend.connection.url);
-    url.searchParams.set("options", "-c lock_timeout=4321ms");
+    url.searchParams.set("options", "-c work_mem=4321kB");
     const connection = { ...backend.connection, url: url.href };
     await backend.watchSettings();
     const queue = openQueue(connection);
@@ -360,7 +360,7 @@ describe("a session of the queue on PostgreSQL", () => {
       expect(jobs).toEqual([{ eventIds: ["b"], oneByOne: false }]);
     });
     expect(await backend.seenSettings()).toEqual([
-      { synchronous_commit: "off", lock_timeout: "4321ms" },
+      { synchronous_commit: "off", work_mem: "4321kB" },
     ]);
   });
 });
@@ -849,11 +849,11 @@ async function openPostgres(): Promise<PostgresBackend> {
          end $$`,
       );
       await database.query(`
-        create table seen (synchronous_commit text, lock_timeout text);
+        create table seen (synchronous_commit text, work_mem text);
         create function note() returns trigger language plpgsql as $$
           begin
             insert into public.seen
-            values (current_setting('synchronous_commit'), current_setting('lock_timeout'));
+            values (current_setting('synchronous_commit'), current_setting('work_mem'));
             return new;
           end $$;
         create trigger note after insert on bullmq.job

@@ -93,7 +93,7 @@ describe("a database that hangs", () => {
   });
 
   test("one that is not heard any more is noticed, also before the first query", async () => {
-    for (const text of ["select 'silence'", "set time zone"]) {
+    for (const text of ["select 'silence'", "set_config"]) {
       const store = open(await openSilencer(text));
 
       const query = store.pool.query("select 'silence'");

@@ -17,6 +17,17 @@ export function createEmptyDatabase(): Promise<TestDatabase> {
   return create("template template0");
 }
 
+/**
+ * The same database for a role to which everything is set otherwise than the service needs it (global-setup.js): so
+ * every test that has the service on it shows that a session of ours relies on nothing of that. Another server stays.
+ */
+export function hostile(databaseUrl: string): string {
+  const url = new URL(databaseUrl);
+  if (url.password === new URL(superuserUrl()).password)
+    url.username = "uqpay_hostile";
+  return url.href;
+}
+
 async function create(source: string): Promise<TestDatabase> {
   const name = `test_${randomUUID().replaceAll("-", "")}`;
   await run(`create database ${name} ${source}`);

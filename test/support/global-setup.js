@@ -12,6 +12,38 @@ import {
 
 const TEMPLATE = "uqpay_template";
 
+/** As which the service under test logs in, see `hostile` in database.ts. */
+const HOSTILE_ROLE = "uqpay_hostile";
+
+/**
+ * Whatever a server, a database or a role may set otherwise than the service needs it. Time-outs are as short as a
+ * connection can just be made with.
+ */
+const HOSTILE_SETTINGS = {
+  search_path: "uqpay_hostile",
+  client_encoding: "LATIN1",
+  DateStyle: "German, DMY",
+  IntervalStyle: "sql_standard",
+  TimeZone: "Asia/Kathmandu",
+  bytea_output: "escape",
+  extra_float_digits: "-15",
+  standard_conforming_strings: "off",
+  array_nulls: "off",
+  transform_null_equals: "on",
+  default_transaction_isolation: "serializable",
+  default_transaction_deferrable: "on",
+  synchronous_commit: "off",
+  statement_timeout: "2s",
+  lock_timeout: "1ms",
+  idle_in_transaction_session_timeout: "1ms",
+  idle_session_timeout: "2s",
+  transaction_timeout: "2s",
+  exit_on_error: "on",
+  plan_cache_mode: "force_custom_plan",
+  enable_indexscan: "off",
+  enable_indexonlyscan: "off",
+};
+
 /** What was started, in the order in which it was started; global-teardown.js ends it. */
 export const started = [];
 
@@ -43,7 +75,9 @@ async function startPostgres() {
   });
   started.push(() => postgres.stop());
   await makeTemplate(postgres.url("postgres"), postgres.url(TEMPLATE));
+  await makeHostileRole(postgres.url("postgres"));
   process.env.TEST_POSTGRES_URL = postgres.url("postgres");
+  process.env.TEST_HOSTILE_SETTINGS = JSON.stringify(HOSTILE_SETTINGS);
 }
 
 /** Migrated once, cloned by each test file: a clone costs a tenth of the migrations. */
@@ -64,6 +98,26 @@ async function makeTemplate(superuserUrl, templateUrl) {
   await runSql(
     superuserUrl,
     `alter database ${TEMPLATE} with is_template true allow_connections false`,
+  );
+}
+
+/** With the superuser's password and rights: only what it finds set differs. */
+async function makeHostileRole(superuserUrl) {
+  const { password } = new URL(superuserUrl);
+  await runSql(
+    superuserUrl,
+    `create role ${HOSTILE_ROLE} superuser login password ${pg.escapeLiteral(password)};
+     do $$
+     declare
+       setting record;
+     begin
+       for setting in select * from json_each_text(${pg.escapeLiteral(JSON.stringify(HOSTILE_SETTINGS))}) loop
+         -- transaction_timeout came with PostgreSQL 17
+         if current_setting(setting.key, true) is not null then
+           execute format('alter role ${HOSTILE_ROLE} set %s = %L', setting.key, setting.value);
+         end if;
+       end loop;
+     end $$`,
   );
 }
 

@@ -4,7 +4,7 @@ import { loadConfig } from "../../src/config.ts";
 import { createLogger } from "../../src/logger.ts";
 import { startService } from "../../src/service.ts";
 import type { TestDatabase } from "./database.ts";
-import { createTestDatabase } from "./database.ts";
+import { createTestDatabase, hostile } from "./database.ts";
 import { waitFor } from "./wait-for.ts";
 
 export type QueueKind = "postgres" | "redis";
@@ -70,7 +70,7 @@ export async function startTestService(
       logged += line;
     },
   });
-  const service = await startService(config, database.url, log);
+  const service = await startService(config, hostile(database.url), log);
   const reader = openReader(database.url);
   return {
     baseUrl: `http://127.0.0.1:${service.port}`,

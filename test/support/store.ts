@@ -7,6 +7,7 @@ import type { Database, PoolOptions } from "../../src/store/database.ts";
 import { createDatabase, createPool } from "../../src/store/database.ts";
 import type { InboxEntry } from "../../src/store/inbox.ts";
 import { createTurns } from "../../src/take-turns.ts";
+import { hostile } from "./database.ts";
 import { sha256 } from "./deliveries.ts";
 import type { Payload } from "./fixtures.ts";
 
@@ -23,7 +24,7 @@ export function openStore(
   more: Partial<PoolOptions> = {},
 ): TestStore {
   const pool = createPool({
-    url,
+    url: hostile(url),
     maxConnections: 6,
     queryTimeoutMs: 60_000,
     applicationName: "test",
