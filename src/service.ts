@@ -131,6 +131,7 @@ export async function startService(
   const webhook = webhookRoute({
     receive: receiver.receive,
     allowedAddresses: config.http.allowedAddresses,
+    trustedProxies: config.http.trustedProxies,
     metrics,
     onRefused: createRefusalReporter(log),
     onUnavailable,
@@ -158,7 +159,7 @@ export async function startService(
   try {
     const { host, port, opsPort } = config.http;
     const server = await listen(
-      createApp(publicRoutes, onUnavailable, config.http.trustedProxies),
+      createApp(publicRoutes, onUnavailable),
       host,
       port,
     );
@@ -166,7 +167,7 @@ export async function startService(
     if (opsPort === undefined)
       return { port: server.port, opsPort: server.port, stop };
     const opsServer = await listen(
-      createApp([...ops, health], onUnavailable, undefined),
+      createApp([...ops, health], onUnavailable),
       host,
       opsPort,
     );

@@ -57,13 +57,14 @@ const withoutHeaders = Router().use((_request, response, next) => {
 const webhook = webhookRoute({
   receive: receiver.receive,
   allowedAddresses: undefined,
+  trustedProxies: undefined,
   metrics: { answered: nothing },
   onRefused: nothing,
   onUnavailable: nothing,
 });
 const { host, port } = config.http;
 const server = await listen(
-  createApp([withoutHeaders, webhook], nothing, undefined),
+  createApp([withoutHeaders, webhook], nothing),
   host,
   port,
 );

@@ -42,7 +42,7 @@ export async function startShell(record) {
   });
   const { host, port } = config.http;
   const server = await listen(
-    createApp([webhook], () => undefined, undefined),
+    createApp([webhook], () => undefined),
     host,
     port,
   );

@@ -4,6 +4,7 @@ import type { Metrics, WebhookOutcome } from "../metrics.ts";
 import type { Receipt, WebhookReceiver } from "../receive-webhook.ts";
 import { allowAddresses } from "./allow-addresses.ts";
 import { answerJson } from "./answer-json.ts";
+import type { TrustedProxies } from "./client-address.ts";
 import { createEndOfTurn } from "./end-of-turn.ts";
 import { answerError, answerUnavailable } from "./error-answer.ts";
 import { IN_FLIGHT_LIMITS, limitInFlight } from "./limit-in-flight.ts";
@@ -13,6 +14,7 @@ export interface WebhookRouteOptions {
   readonly receive: WebhookReceiver["receive"];
   /** IP addresses and CIDR ranges; undefined: everybody may try. */
   readonly allowedAddresses: readonly string[] | undefined;
+  readonly trustedProxies: TrustedProxies;
   readonly metrics: Pick<Metrics, "answered">;
   /** Told of every answer but 200: its code, and where that says too little, a word for the cause. */
   readonly onRefused: (outcome: WebhookOutcome, cause?: string) => void;
@@ -22,11 +24,11 @@ export interface WebhookRouteOptions {
 
 /** `POST /webhooks/uqpay`: bytes and headers in, status and body out. Knows no rule of its own. */
 export function webhookRoute(options: WebhookRouteOptions): Router {
-  const { allowedAddresses } = options;
+  const { allowedAddresses, trustedProxies } = options;
   const guards = [
     ...(allowedAddresses === undefined
       ? []
-      : [allowAddresses(allowedAddresses)]),
+      : [allowAddresses(allowedAddresses, trustedProxies)]),
     limitInFlight(IN_FLIGHT_LIMITS),
   ];
   const router = Router();

@@ -3,7 +3,14 @@ import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import type { Socket } from "node:net";
 import { join } from "node:path";
-import { afterAll, afterEach, describe, expect, test } from "@jest/globals";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  describe,
+  expect,
+  test,
+} from "@jest/globals";
 import pg from "pg";
 import {
   createEmptyDatabase,
@@ -13,6 +20,7 @@ import {
   aCardUpdate,
   aStatusUpdate,
   anAuthorization,
+  bytesOf,
   deliver,
 } from "../support/deliveries.ts";
 import { signedHeaders } from "../support/fixtures.ts";
@@ -22,7 +30,7 @@ import {
   removeFolder,
   startProcess,
 } from "../support/process.ts";
-import { openSocket, readAnswer } from "../support/raw-request.ts";
+import { openSocket, readAnswer, sendRaw } from "../support/raw-request.ts";
 import type { TestService, TestServiceOptions } from "../support/service.ts";
 import { SECRET, startTestService } from "../support/service.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -126,6 +134,123 @@ describe("who may deliver", () => {
       expect((await deliver(service, aStatusUpdate())).status).toBe(403);
     },
   );
+
+  describe.each(["1", "127.0.0.0/8"])(
+    "however the trusted proxy (%s) writes an address",
+    (TRUSTED_PROXIES) => {
+      let service: TestService;
+      const from = async (...forwardedFor: string[]) => {
+        const body = bytesOf(aStatusUpdate());
+        const headers = signedHeaders(body, {
+          secret: SECRET,
+          atMs: Date.now(),
+        });
+        const answer = await sendRaw(
+          service.port,
+          [
+            ...Object.entries(headers).map((pair) => pair.join(": ")),
+            ...forwardedFor.map((value) => `X-Forwarded-For: ${value}`),
+          ],
+          body,
+        );
+        return answer.status;
+      };
+
+      beforeAll(async () => {
+        service = await startTestService({
+          queue: "postgres",
+          env: {
+            UQPAY_ALLOWED_ADDRESSES: `${UQPAY},2001:db8::7,fe80::7`,
+            TRUSTED_PROXIES,
+          },
+        });
+      });
+      afterAll(async () => {
+        await service.stop();
+      });
+
+      test.each([
+        "203.0.113.7",
+        "203.0.113.7:17085",
+        "  203.0.113.7:17085  ",
+        '"203.0.113.7:17085"',
+        "[203.0.113.7]:17085",
+        "::ffff:203.0.113.7",
+        "::FFFF:cb00:7107",
+        "0:0:0:0:0:ffff:203.0.113.7",
+        "::ffff:203.0.113.7:17085",
+        "[::ffff:203.0.113.7]:17085",
+        "2001:db8::7",
+        "2001:0DB8:0:0:0:0:0:7",
+        "[2001:db8::7]",
+        "[2001:db8::7]:443",
+        '"[2001:db8::7]:443"',
+        "2001:db8:0:0:0:0:0:7:443",
+        "[2001:db8::7%eth0]:443",
+        "fe80::7%eth0",
+        "198.51.100.1:4711,203.0.113.7:17085",
+        "unknown, 203.0.113.7:17085",
+        "203.0.113.7:17085,",
+        ", ,203.0.113.7:17085, ,",
+      ])("a genuine delivery from it is taken: %s", async (forwardedFor) => {
+        expect(await from(forwardedFor)).toBe(200);
+      });
+
+      test.each([
+        "198.51.100.1:4711",
+        "203.0.113.7:17085, 198.51.100.1:4711",
+        "203.0.113.7, [2001:db8::8]:443",
+        "203.0.113.7, unknown",
+        "203.0.113.7, 203.0.113.7:port:1",
+        "203.0.113.70:17085",
+        "2001:db8::7:443",
+        "0203.0.113.7",
+        "203.0.113.7 198.51.100.1",
+        "203.0.113.7;198.51.100.1",
+        "for=203.0.113.7",
+        "[203.0.113.7",
+      ])("none is taken from another or from none: %s", async (forged) => {
+        expect(await from(forged)).toBe(403);
+      });
+
+      test("a header that comes twice is one list: what the proxy added stands last", async () => {
+        expect(await from("198.51.100.1", "203.0.113.7:17085")).toBe(200);
+        expect(await from("203.0.113.7", "198.51.100.1:4711")).toBe(403);
+      });
+    },
+  );
+
+  test("of several trusted proxies each may write its own port, and what stands before them is not looked at", async () => {
+    const service = await start({
+      UQPAY_ALLOWED_ADDRESSES: UQPAY,
+      TRUSTED_PROXIES: "127.0.0.1,10.0.0.0/8",
+    });
+    const from = async (forwardedFor: string) =>
+      (
+        await deliver(service, aStatusUpdate(), {
+          headers: { "x-forwarded-for": forwardedFor },
+        })
+      ).status;
+
+    expect(await from(`${UQPAY}:1024, 10.0.0.2:5555, 10.0.0.3`)).toBe(200);
+    expect(await from(`${UQPAY}, 198.51.100.1, 10.0.0.2:5555`)).toBe(403);
+    expect(await from("10.0.0.2:5555")).toBe(403);
+  });
+
+  test("`Forwarded` is not read, also not from a trusted proxy", async () => {
+    const service = await start({
+      UQPAY_ALLOWED_ADDRESSES: UQPAY,
+      TRUSTED_PROXIES: "127.0.0.1",
+    });
+    const answer = await deliver(service, aStatusUpdate(), {
+      headers: {
+        "x-forwarded-for": "198.51.100.1",
+        forwarded: `for=${UQPAY}`,
+      },
+    });
+
+    expect(answer.status).toBe(403);
+  });
 
   test("an address that is no trusted proxy cannot speak for another", async () => {
     const service = await start({

@@ -283,9 +283,9 @@ export const mutants = [
     name: "X-Forwarded-For believed of everybody",
     edits: [
       {
-        file: "src/http/app.ts",
-        from: 'if (trustedProxies !== undefined) app.set("trust proxy", trustedProxies);',
-        to: 'app.set("trust proxy", trustedProxies ?? true);',
+        file: "src/http/client-address.ts",
+        from: "if (trusted === undefined) return () => false;",
+        to: "if (trusted === undefined) return () => true;",
       },
     ],
     tests: [unit("allow-addresses.test.ts")],

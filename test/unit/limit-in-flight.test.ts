@@ -31,7 +31,7 @@ beforeEach(async () => {
     },
   );
   server = await listen(
-    createApp([router], () => undefined, undefined),
+    createApp([router], () => undefined),
     "127.0.0.1",
     0,
   );

@@ -27,12 +27,13 @@ beforeEach(async () => {
       return receive();
     },
     allowedAddresses: undefined,
+    trustedProxies: undefined,
     metrics: { answered: (outcome) => story.push(outcome) },
     onRefused: () => undefined,
     onUnavailable: () => undefined,
   });
   server = await listen(
-    createApp([webhook], () => undefined, undefined),
+    createApp([webhook], () => undefined),
     "127.0.0.1",
     0,
   );
