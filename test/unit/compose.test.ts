@@ -203,7 +203,7 @@ describe("docker-compose.yml", () => {
     });
 
     expect(seconds(cardSync.stop_grace_period) * 1_000).toBeGreaterThan(
-      config.shutdownTimeoutMs,
+      config.shutdownDelayMs + config.shutdownTimeoutMs,
     );
   });
 
