@@ -40,6 +40,8 @@ export interface MetricsLabels {
   readonly reasons: readonly string[];
   /** How many webhook secrets are configured. */
   readonly secrets: number;
+  /** Fields of an event that may be there and unreadable. */
+  readonly unreadableFields: readonly string[];
 }
 
 export interface Metrics {
@@ -52,6 +54,8 @@ export interface Metrics {
   readonly failedAttempt: (isFinal: boolean) => void;
   /** A decline whose text is in none of the known categories. */
   readonly unknownDecline: () => void;
+  /** Optional fields of an event that could not be read, by names of a fixed set. */
+  readonly unreadable: (fields: readonly string[]) => void;
   readonly hintFailed: () => void;
   readonly requeued: (
     how: (typeof STALLED_ENDS)[number],
@@ -120,6 +124,12 @@ export function createMetrics(
     help: "Declines whose text is in none of the known categories.",
     registers: [registry],
   });
+  const unreadableFields = new Counter({
+    name: "uqpay_unreadable_fields_total",
+    help: "Optional fields of recorded events that could not be read and count as not stated: see webhook_events.issues.",
+    labelNames: ["field"],
+    registers: [registry],
+  });
   const hintFailures = new Counter({
     name: "uqpay_hint_failures_total",
     help: "Hints that the queue did not take; the events are found by the sweep.",
@@ -138,6 +148,7 @@ export function createMetrics(
     Array.from({ length: labels.secrets }, (_, index) => String(index + 1)),
   );
   startAtZero(events, "kind", labels.kinds.map(spell));
+  startAtZero(unreadableFields, "field", labels.unreadableFields);
   startAtZero(failures, "final", ["true", "false"]);
   startAtZero(requeued, "how", STALLED_ENDS);
   new Gauge({
@@ -183,6 +194,10 @@ export function createMetrics(
     },
     unknownDecline: () => {
       unknownDeclines.inc();
+    },
+    unreadable: (fields) => {
+      for (const field of fields)
+        childOf(unreadableFields, "field", field).inc();
     },
     hintFailed: () => {
       hintFailures.inc();

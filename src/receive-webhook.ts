@@ -8,7 +8,7 @@ import { createInboxWriter } from "./record-events.ts";
 import type { InboxEntry, Recorded } from "./store/inbox.ts";
 import type { QuarantineEntry } from "./store/quarantine.ts";
 import type { Decoded, DecodedEvent, Issue } from "./uqpay/decode-event.ts";
-import { decodeEvent } from "./uqpay/decode-event.ts";
+import { decodeEvent, fieldOf } from "./uqpay/decode-event.ts";
 import type { SignatureRules, SignedDelivery } from "./uqpay/signature.ts";
 import { verifySignature } from "./uqpay/signature.ts";
 
@@ -46,6 +46,8 @@ export interface ReceiveOptions {
   readonly quarantine: (entries: readonly QuarantineEntry[]) => Promise<void>;
   /** Told of new events after they are durable. Not awaited: an answer never waits for the queue. */
   readonly onRecorded: (events: readonly NewEvent[]) => void;
+  /** Told of the optional fields that could not be read of an event that was recorded, each once. */
+  readonly onUnreadable: (fields: readonly string[]) => void;
   /** Whether a failed batch may be the fault of one of its members. */
   readonly isItemFault: (error: unknown) => boolean;
 }
@@ -161,10 +163,23 @@ function keep(
     eventType: eventTypeOf(decoded),
     cardId: decoded.kind === "not-json" ? undefined : decoded.cardId,
     issues: decoded.kind === "malformed" ? decoded.issues : undefined,
-    body: decoded.isSensitive ? undefined : rawBody,
-    bodySha256: digest(rawBody, decoded.isSensitive, secrets),
+    body: bodyToKeep(rawBody, decoded),
+    bodySha256: digest(rawBody, isKeptWhole(decoded), secrets),
     signedAt,
   };
+}
+
+function bodyToKeep(rawBody: Buffer, decoded: Decoded): Buffer | undefined {
+  if (decoded.isSensitive) return undefined;
+  return decoded.kind !== "not-json" && decoded.isRedacted
+    ? Buffer.from(decoded.text)
+    : rawBody;
+}
+
+function isKeptWhole(decoded: Decoded): boolean {
+  return (
+    !decoded.isSensitive && (decoded.kind === "not-json" || !decoded.isRedacted)
+  );
 }
 
 /**
@@ -172,7 +187,12 @@ function keep(
  * copies the events of all requests under way.
  */
 function inboxEntry(
-  { kind, envelope, cardId }: DecodedEvent & { readonly kind: string },
+  {
+    kind,
+    envelope,
+    cardId,
+    unreadable,
+  }: DecodedEvent & { readonly kind: string },
   { body, bodySha256 }: Kept,
   signedAt: Instant,
 ): InboxEntry {
@@ -187,6 +207,7 @@ function inboxEntry(
     bodySha256,
     signedAt,
     state: kind === "known" ? "received" : "ignored",
+    issues: unreadable,
   };
 }
 
@@ -232,13 +253,13 @@ async function keepStale(
 
 async function recordAndTell(
   entries: readonly InboxEntry[],
-  { record, onRecorded }: ReceiveOptions,
+  { record, onRecorded, onUnreadable }: ReceiveOptions,
 ): Promise<readonly Recorded[]> {
   const results = await record(entries);
-  const fresh = entries.filter(
-    (entry, index) =>
-      results[index] === "recorded" && entry.state === "received",
-  );
+  const recorded = entries.filter((_, index) => results[index] === "recorded");
+  for (const { issues } of recorded)
+    if (issues.length > 0) onUnreadable([...new Set(issues.map(fieldOf))]);
+  const fresh = recorded.filter(({ state }) => state === "received");
   if (fresh.length > 0)
     onRecorded(
       fresh.map(({ eventId, eventType, cardId }) => ({
@@ -264,15 +285,18 @@ function eventTypeOf(decoded: Decoded): string | undefined {
     : decoded.envelope.eventType;
 }
 
-/** Keyed where the body is not kept: a plain hash of a body with an eight-digit code in it gives the code away. */
+/**
+ * Keyed where the body is not kept as it was signed: a plain hash of one with an eight-digit code in it gives the code
+ * away, and so does one of a card's number beside its mask.
+ */
 function digest(
   rawBody: Buffer,
-  isSensitive: boolean,
+  isWholeKept: boolean,
   secrets: readonly string[],
 ): Buffer {
-  return isSensitive
-    ? createHmac("sha256", secrets[0] ?? "")
+  return isWholeKept
+    ? hash("sha256", rawBody, "buffer")
+    : createHmac("sha256", secrets[0] ?? "")
         .update(rawBody)
-        .digest()
-    : hash("sha256", rawBody, "buffer");
+        .digest();
 }

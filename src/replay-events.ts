@@ -49,7 +49,7 @@ export async function replayEvent(
       return { kind: "still-invalid", issues: decoded.issues };
     if (decoded.kind !== "known") return { kind: "ignored" };
     const changes = await applyAndCompare(trx, decoded.event);
-    await markReplayed(trx, eventId);
+    await markReplayed(trx, eventId, decoded.unreadable);
     return { kind: "applied", changes };
   });
 }
@@ -138,6 +138,7 @@ function insertDecoded(
     bodySha256: kept.bodySha256,
     signedAt: kept.signedAt ?? kept.receivedAt,
     receivedAt: kept.receivedAt,
+    issues: decoded.unreadable,
     state,
   });
 }

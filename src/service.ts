@@ -39,6 +39,7 @@ import {
 } from "./store/inbox.ts";
 import { countOpenQuarantine, quarantine } from "./store/quarantine.ts";
 import { listQuarantine } from "./store/quarantine-records.ts";
+import { unreadableFields } from "./uqpay/decode-event.ts";
 import { readVersion } from "./version.ts";
 import { within } from "./within.ts";
 import { startWorker } from "./worker.ts";
@@ -86,6 +87,7 @@ export async function startService(
       kinds: CARD_EVENT_KINDS,
       reasons: QUARANTINE_REASONS,
       secrets: config.webhook.secrets.length,
+      unreadableFields,
     },
   );
   const queue = createEventQueue(connection, { log });
@@ -246,6 +248,7 @@ function createReceiver({
         hints.place(events);
       });
     },
+    onUnreadable: metrics.unreadable,
     isItemFault: isDataFault,
   });
   const drain = async () => {

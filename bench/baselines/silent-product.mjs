@@ -46,6 +46,7 @@ const receiver = createWebhookReceiver({
       hints.place(events);
     });
   },
+  onUnreadable: nothing,
   isItemFault: isDataFault,
 });
 const withoutHeaders = Router().use((_request, response, next) => {

@@ -14,10 +14,19 @@ export async function startShell(record) {
   tuneV8();
   const config = loadConfig(process.env);
   const log = createLogger(config.logLevel);
-  const metrics = createMetrics({
-    oldestWaitingSeconds: async () => 0,
-    openQuarantine: async () => new Map(),
-  });
+  const metrics = createMetrics(
+    {
+      oldestWaitingSeconds: async () => 0,
+      openQuarantine: async () => new Map(),
+    },
+    {
+      version: "bench",
+      kinds: [],
+      reasons: [],
+      secrets: config.webhook.secrets.length,
+      unreadableFields: [],
+    },
+  );
   const recordedLog = createBatchLog((line) => {
     log.info(line, "events recorded");
   });
@@ -31,6 +40,8 @@ export async function startShell(record) {
     },
     quarantine: async () => undefined,
     onRecorded: () => undefined,
+    onUnreadable: () => undefined,
+    onVerified: () => undefined,
     isItemFault: () => false,
   });
   const webhook = webhookRoute({

@@ -44,6 +44,7 @@ export interface WebhookEventsTable {
   state: EventState;
   attempts: Generated<number>;
   last_error: string | null;
+  issues: Json;
   processed_at: Timestamp | null;
   hinted_at: Timestamp | null;
 }

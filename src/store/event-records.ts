@@ -9,6 +9,7 @@ import type {
   WebhookEventsTable,
 } from "./database.ts";
 import type { InboxEntry } from "./inbox.ts";
+import { issuesJson } from "./inbox.ts";
 
 /** Which events an operator asks for. What is not given does not restrict. */
 export interface EventFilter {
@@ -280,6 +281,7 @@ export async function insertLateEvent(
       signed_at: event.signedAt,
       received_at: event.receivedAt,
       state: event.state,
+      issues: issuesJson(event.issues),
       attempts: event.state === "processed" ? 1 : 0,
       processed_at:
         event.state === "processed" ? sql<Instant>`clock_timestamp()` : null,

@@ -10,6 +10,12 @@ import type {
   TransactionExecutor,
 } from "./database.ts";
 
+/** What is wrong with a field, by its path in the delivered JSON. */
+export interface FieldIssue {
+  readonly path: string;
+  readonly message: string;
+}
+
 /** An event to record. */
 export interface InboxEntry {
   readonly eventId: string;
@@ -23,6 +29,8 @@ export interface InboxEntry {
   readonly bodySha256: Buffer;
   readonly signedAt: Instant;
   readonly state: "received" | "ignored";
+  /** Optional fields that could not be read. */
+  readonly issues: readonly FieldIssue[];
 }
 
 /** `conflict`: the event_id is stored already, with another content. */
@@ -100,10 +108,12 @@ async function insertNew(
     name: "record-events",
     text: `
       insert into webhook_events
-        (event_id, event_type, event_name, version, source_id, card_id, body, body_sha256, signed_at, state)
+        (event_id, event_type, event_name, version, source_id, card_id, body, body_sha256, signed_at, state,
+         issues)
       select
         unnest($1::text[]), unnest($2::text[]), unnest($3::text[]), unnest($4::text[]), unnest($5::text[]),
-        unnest($6::text[]), unnest($7::text[]), unnest($8::bytea[]), unnest($9::timestamptz[]), unnest($10::text[])
+        unnest($6::text[]), unnest($7::text[]), unnest($8::bytea[]), unnest($9::timestamptz[]), unnest($10::text[]),
+        unnest($11::text[])::jsonb
       on conflict (event_id) do nothing
       returning event_id`,
     values: [
@@ -117,9 +127,15 @@ async function insertNew(
       byteaArray(rows.map((row) => row.bodySha256)),
       timestamptzArray(rows.map((row) => row.signedAt)),
       textArray(rows.map((row) => row.state)),
+      textArray(rows.map((row) => issuesJson(row.issues) ?? undefined)),
     ],
   });
   return new Set(result.rows.map((row) => row.event_id));
+}
+
+/** For the column `issues`: null where there is none. */
+export function issuesJson(issues: readonly FieldIssue[]): string | null {
+  return issues.length === 0 ? null : JSON.stringify(issues);
 }
 
 /** The digests of those events that are stored. */
@@ -351,10 +367,11 @@ export async function findStoredDigest(
   return row?.body_sha256;
 }
 
-/** An operator applied the event by hand, whatever its state was. */
+/** An operator applied the event by hand, whatever its state was, and today's code could not read these fields. */
 export async function markReplayed(
   trx: Transaction,
   eventId: string,
+  issues: readonly FieldIssue[],
 ): Promise<void> {
   await trx
     .updateTable("webhook_events")
@@ -363,6 +380,7 @@ export async function markReplayed(
       processed_at: sql<Instant>`clock_timestamp()`,
       attempts: eb("attempts", "+", 1),
       last_error: null,
+      issues: issuesJson(issues),
       hinted_at: null,
     }))
     .where("event_id", "=", eventId)

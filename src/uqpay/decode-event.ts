@@ -1,17 +1,28 @@
-import type { z } from "zod";
 import type { CardEvent } from "../domain/card-event.ts";
 import type { Instant } from "../domain/instant.ts";
+import { mayHoldCardSecret, withoutCardSecrets } from "./card-secrets.ts";
 import type { Envelope } from "./envelope.ts";
-import { envelope } from "./envelope.ts";
-import { findEventType } from "./event-types/index.ts";
-import { isObject, readId } from "./fields.ts";
+import { envelope, optionalEnvelopeFields } from "./envelope.ts";
+import { findEventType, optionalFields } from "./event-types/index.ts";
+import type { Issue } from "./fields.ts";
+import { faultsIn, isAbsent, isObject, issuesOf, readId } from "./fields.ts";
 import { parseJson, parseJsonText } from "./parse-json.ts";
 import { isSensitive } from "./sensitive.ts";
 
-/** What is wrong with a field, by its dotted path in the delivered JSON (`data.card_id`). */
-export interface Issue {
-  readonly path: string;
-  readonly message: string;
+export type { Issue } from "./fields.ts";
+
+const CARD_ID = ["data", "card_id"];
+
+/** Every field that can be unreadable, by its path in the delivered JSON. */
+export const unreadableFields: readonly string[] = [
+  ...optionalEnvelopeFields,
+  CARD_ID.join("."),
+  ...optionalFields,
+];
+
+/** Which field an issue is about: one of `unreadableFields`, whatever part of it is wrong. */
+export function fieldOf({ path }: Issue): string {
+  return path.split(".").slice(0, CARD_ID.length).join(".");
 }
 
 /** When a delivery was signed and received; the data itself often does not say. */
@@ -21,8 +32,10 @@ export interface DeliveryTimes {
 }
 
 interface Legible {
-  /** The exact text that was signed. */
+  /** The exact text that was signed, or what may be kept of it. */
   readonly text: string;
+  /** True when a card's number was masked in the text, or a code was taken out of it. */
+  readonly isRedacted: boolean;
   /** True when the text must not be kept. */
   readonly isSensitive: boolean;
 }
@@ -31,6 +44,8 @@ export type DecodedEvent = Legible & {
   readonly envelope: Envelope;
   /** From `data.card_id`, also for types without a handler. */
   readonly cardId: string | undefined;
+  /** Optional fields that cannot be read: they count as not stated. */
+  readonly unreadable: readonly Issue[];
 };
 
 export type Decoded =
@@ -52,7 +67,7 @@ export function decodeEvent(rawBody: Buffer, times: DeliveryTimes): Decoded {
   if (parsed.kind === "not-json") {
     return {
       kind: "not-json",
-      isSensitive: isSensitive(undefined, false, rawBody.toString("latin1")),
+      isSensitive: mayHoldCardSecret(rawBody.toString("latin1")),
     };
   }
   return decodeValue(parsed.text, parsed.value, times);
@@ -64,74 +79,95 @@ export function decodeKeptEvent(text: string, times: DeliveryTimes): Decoded {
 }
 
 function decodeValue(
-  text: string,
+  signed: string,
   value: unknown,
   times: DeliveryTimes,
 ): Decoded {
-  const outer = envelope.safeParse(value);
+  const text = withoutCardSecrets(signed);
+  const isRedacted = text !== signed;
+  const kept = { text, isRedacted };
+  const read = isRedacted ? parseJsonText(text) : value;
+  const outer = envelope.safeParse(read);
   return outer.success
-    ? decodeData(text, outer.data, times)
-    : malformed(text, value, outer.error);
+    ? decodeData(kept, outer.data.envelope, outer.data.unreadable, times)
+    : malformed(kept, read, issuesOf(outer.error.issues, []));
 }
 
+type Kept = Omit<Legible, "isSensitive">;
+
 function decodeData(
-  text: string,
+  { text, isRedacted }: Kept,
   outer: Envelope,
+  unreadableOuter: readonly Issue[],
   times: DeliveryTimes,
 ): Decoded {
-  const { eventId, eventType, sourceId } = outer;
+  const { eventId, eventType, sourceId, data } = outer;
   const type = findEventType(eventType);
   const mustNotBeKept = isSensitive(eventType, type !== undefined, text);
   if (type === undefined) {
     return {
       kind: "unhandled",
       text,
+      isRedacted,
       isSensitive: mustNotBeKept,
       envelope: outer,
-      cardId: idIn(outer.data, "card_id"),
+      cardId: idIn(data, "card_id"),
+      unreadable: [...unreadableOuter, ...faultsOfCardId(data)],
     };
   }
   // One by one, here and in the results below: what is spread behind other properties V8 looks up and defines anew.
   const { signedAt, receivedAt } = times;
   const context = { eventId, sourceId, signedAt, receivedAt };
-  const decoded = type.decode(outer.data, context);
+  const decoded = type.decode(data, context);
   if (!decoded.success) {
     return {
       kind: "malformed",
       text,
+      isRedacted,
       isSensitive: mustNotBeKept,
       eventId,
       eventType,
-      cardId: idIn(outer.data, "card_id"),
-      issues: issuesOf(decoded.error, ["data"]),
+      cardId: idIn(data, "card_id"),
+      issues: decoded.issues,
     };
   }
-  const { event } = decoded;
+  const { event, unreadable } = decoded;
   return {
     kind: "known",
     text,
+    isRedacted,
     isSensitive: mustNotBeKept,
     envelope: outer,
     cardId: event.cardId,
     event,
+    unreadable: [...unreadableOuter, ...unreadable],
   };
 }
 
-function malformed(text: string, value: unknown, error: z.ZodError): Decoded {
+function faultsOfCardId(data: Envelope["data"]): Issue[] {
+  const cardId = data["card_id"];
+  return isAbsent(cardId) ? [] : issuesOf(faultsIn(readId(cardId)), CARD_ID);
+}
+
+function malformed(
+  { text, isRedacted }: Kept,
+  value: unknown,
+  issues: readonly Issue[],
+): Decoded {
   const fields = isObject(value) ? value : {};
   const eventType = idIn(fields, "event_type");
   // The two names may be swapped; what cannot be read is rather not kept.
   const names = [eventType, idIn(fields, "event_name")];
+  const data = isObject(fields["data"]) ? fields["data"] : {};
   return {
     kind: "malformed",
     text,
+    isRedacted,
     isSensitive: names.some((name) => isSensitive(name, false, text)),
     eventId: idIn(fields, "event_id"),
     eventType,
-    cardId: isObject(fields["data"])
-      ? idIn(fields["data"], "card_id")
-      : undefined,
-    issues: issuesOf(error, []),
+    cardId: idIn(data, "card_id"),
+    issues,
   };
 }
 
@@ -141,37 +177,4 @@ function idIn(
 ): string | undefined {
   const reading = readId(fields[name]);
   return "value" in reading ? reading.value : undefined;
-}
-
-/** Whoever has to mend the payload needs the first few; a hostile one could have a hundred thousand. */
-const MOST_ISSUES = 20;
-
-function issuesOf(error: z.ZodError, parents: readonly PropertyKey[]): Issue[] {
-  return error.issues
-    .slice(0, MOST_ISSUES)
-    .flatMap(closest)
-    .slice(0, MOST_ISSUES)
-    .map(({ path, message }) => ({
-      path: [...parents, ...path].map(String).join("."),
-      message,
-    }));
-}
-
-/** Of a union the issues of the alternative that fitted furthest: its path leads to the field that is wrong. */
-function closest(
-  issue: z.core.$ZodIssue,
-): { path: PropertyKey[]; message: string }[] {
-  if (issue.code !== "invalid_union") return [issue];
-  const alternatives = issue.errors.map((issues) =>
-    issues.slice(0, MOST_ISSUES),
-  );
-  const best = alternatives.reduce((a, b) => (depthOf(b) > depthOf(a) ? b : a));
-  return best.map(({ path, message }) => ({
-    path: [...issue.path, ...path],
-    message,
-  }));
-}
-
-function depthOf(issues: readonly z.core.$ZodIssue[]): number {
-  return Math.max(0, ...issues.map(({ path }) => path.length));
 }

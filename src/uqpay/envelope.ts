@@ -1,6 +1,14 @@
 import { z } from "zod";
 import { compileSchema } from "./compile-schema.ts";
-import { isObject, optional, readId, readText, required } from "./fields.ts";
+import type { Issue } from "./fields.ts";
+import {
+  isObject,
+  optional,
+  readId,
+  readText,
+  required,
+  statedIn,
+} from "./fields.ts";
 
 /** The outer fields that every event has. */
 export interface Envelope {
@@ -14,13 +22,13 @@ export interface Envelope {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
-const envelopeSchema = z.object(
+const schema = z.object(
   {
     event_id: required(readId),
     event_type: required(readId),
-    event_name: optional(readId).catch(undefined),
-    version: optional(readText).catch(undefined),
-    source_id: optional(readId).catch(undefined),
+    event_name: optional(readId),
+    version: optional(readText),
+    source_id: optional(readId),
     data: required((input) =>
       isObject(input) ? { value: input } : { fault: "must be an object" },
     ),
@@ -28,22 +36,40 @@ const envelopeSchema = z.object(
   { error: "must be an object" },
 );
 
-/** Reads the envelope of either order of names. */
+/** What of it never refuses an event. */
+export const optionalEnvelopeFields: readonly string[] = Object.entries(
+  schema.shape,
+)
+  .filter(([, field]) => field instanceof z.ZodOptional)
+  .map(([name]) => name);
+
+/** Reads the envelope of either order of names, and says what of it cannot be read. */
 export const envelope = compileSchema(
-  envelopeSchema.transform((fields): Envelope => {
-    const { eventType, eventName } = inOrder(
-      fields.event_type,
-      fields.event_name,
-    );
-    return {
-      eventId: fields.event_id,
-      eventType,
-      eventName,
-      version: fields.version,
-      sourceId: fields.source_id,
-      data: fields.data,
-    };
-  }),
+  schema.transform(
+    (
+      delivered,
+    ): {
+      readonly envelope: Envelope;
+      readonly unreadable: readonly Issue[];
+    } => {
+      const { fields, unreadable } = statedIn(delivered, []);
+      const { eventType, eventName } = inOrder(
+        fields.event_type,
+        fields.event_name,
+      );
+      return {
+        envelope: {
+          eventId: fields.event_id,
+          eventType,
+          eventName,
+          version: fields.version,
+          sourceId: fields.source_id,
+          data: fields.data,
+        },
+        unreadable,
+      };
+    },
+  ),
 );
 
 /**

@@ -3,6 +3,7 @@ import type { Instant } from "../domain/instant.ts";
 import { instantFromEpochMs, instantOf } from "../domain/instant.ts";
 import type { Json, JsonObject } from "../domain/json.ts";
 import { remember } from "../domain/remember.ts";
+import { compileSchema } from "./compile-schema.ts";
 import { numeralOf } from "./parse-json.ts";
 
 /*
@@ -11,19 +12,52 @@ import { numeralOf } from "./parse-json.ts";
  * personal.
  */
 
-/** A reader gives the value, or says what is wrong with it. */
-type Reading<Value> = { readonly value: Value } | { readonly fault: string };
+/** What is wrong with a field, by its dotted path in the delivered JSON (`data.card_id`). */
+export interface Issue {
+  readonly path: string;
+  readonly message: string;
+}
 
-/** A field that must be there. */
-export function required<Value>(read: (input: unknown) => Reading<Value>) {
+/** What is wrong in a list or an object, by the path inside of it. */
+interface Fault {
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+}
+
+/** A reader gives the value, or says what is wrong with it. */
+export type Reading<Value> =
+  | { readonly value: Value }
+  | { readonly fault: string }
+  | { readonly faults: readonly Fault[] };
+
+type Reader<Value> = (input: unknown) => Reading<Value>;
+
+/** A field that must be there: without it the event is refused. */
+export function required<Value>(read: Reader<Value>) {
   return z.transform((input: unknown, context): Value => {
-    if (isAbsent(input)) return fail(context, "is required");
+    if (isAbsent(input)) return fail(context, [inside("is required")]);
     return unwrap(read(input), context);
   });
 }
 
-/** A field that may be missing, null or one of UQPAY's markers for "not set". */
-export function optional<Value>(read: (input: unknown) => Reading<Value>) {
+/**
+ * A field that may be missing, null or one of UQPAY's markers for "not set". What cannot be read never refuses the
+ * event: it counts as not stated, see `statedIn`.
+ */
+export function optional<Value>(read: Reader<Value>) {
+  return z
+    .transform((input: unknown): Value | undefined | Unreadable => {
+      if (isAbsent(input)) return undefined;
+      const reading = read(input);
+      return "value" in reading
+        ? reading.value
+        : new Unreadable(faultsIn(reading));
+    })
+    .optional();
+}
+
+/** A field of a list or an object, which is unreadable whole where a part of it is: half an MCC list is a wrong one. */
+export function part<Value>(read: Reader<Value>) {
   return z
     .transform((input: unknown, context): Value | undefined =>
       isAbsent(input) ? undefined : unwrap(read(input), context),
@@ -31,20 +65,92 @@ export function optional<Value>(read: (input: unknown) => Reading<Value>) {
     .optional();
 }
 
+/** A reader of what a schema describes. */
+export function readWith<Schema extends z.ZodType>(
+  schema: Schema,
+): Reader<z.output<Schema>> {
+  const compiled = compileSchema(schema);
+  return (input) => {
+    const parsed = compiled.safeParse(input);
+    return parsed.success
+      ? { value: parsed.data }
+      : { faults: parsed.error.issues };
+  };
+}
+
+/** Stands for an optional field that cannot be read. */
+class Unreadable {
+  readonly faults: readonly Fault[];
+  constructor(faults: readonly Fault[]) {
+    this.faults = faults;
+  }
+}
+
+/** Fields without what cannot be read of them. */
+export type Stated<Fields> = {
+  readonly [Name in keyof Fields]: Exclude<Fields[Name], Unreadable>;
+};
+
+/** What an event states, and what is wrong with what it does not. */
+export interface Statement<Fields> {
+  readonly fields: Stated<Fields>;
+  readonly unreadable: readonly Issue[];
+}
+
+/** Takes out what cannot be read. @param parents of the fields, in the delivered JSON */
+export function statedIn<Fields extends object>(
+  fields: Fields,
+  parents: readonly string[],
+): Statement<Fields> {
+  const unreadable: Issue[] = [];
+  const stated: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(fields)) {
+    if (value instanceof Unreadable)
+      unreadable.push(...issuesOf(value.faults, [...parents, name]));
+    else stated[name] = value;
+  }
+  return { fields: stated as Stated<Fields>, unreadable };
+}
+
+/** Whoever has to mend a payload needs the first few; a hostile one could have a hundred thousand. */
+const MOST_ISSUES = 20;
+
+/** @param parents of the faults, in the delivered JSON */
+export function issuesOf(
+  faults: readonly Fault[],
+  parents: readonly string[],
+): Issue[] {
+  return faults.slice(0, MOST_ISSUES).map(({ path, message }) => ({
+    path: [...parents, ...path].map(String).join("."),
+    message,
+  }));
+}
+
+/** @returns nothing where it can be read */
+export function faultsIn(reading: Reading<unknown>): readonly Fault[] {
+  if ("value" in reading) return [];
+  return "faults" in reading ? reading.faults : [inside(reading.fault)];
+}
+
+function inside(message: string): Fault {
+  return { path: [], message };
+}
+
 function unwrap<Value>(
   reading: Reading<Value>,
   context: z.RefinementCtx,
 ): Value {
-  return "fault" in reading ? fail(context, reading.fault) : reading.value;
+  return "value" in reading ? reading.value : fail(context, faultsIn(reading));
 }
 
-function fail(context: z.RefinementCtx, message: string): never {
-  context.addIssue({ code: "custom", message });
+function fail(context: z.RefinementCtx, faults: readonly Fault[]): never {
+  for (const { path, message } of faults)
+    context.addIssue({ code: "custom", path: [...path], message });
   return z.NEVER;
 }
 
 /** `""` stands for "not set" in every event. */
-function isAbsent(input: unknown): boolean {
+export function isAbsent(input: unknown): boolean {
   return input === undefined || input === null || input === "";
 }
 
@@ -53,11 +159,7 @@ function isStorableText(text: string): boolean {
   return !text.includes("\u0000") && text.isWellFormed();
 }
 
-function storableText(text: string): string {
-  return isStorableText(text)
-    ? text
-    : text.toWellFormed().replaceAll("\u0000", "\ufffd");
-}
+const UNSTORABLE = "must not contain NUL or half a surrogate pair";
 
 const LONGEST_ID = 255;
 
@@ -67,9 +169,7 @@ export function readId(input: unknown): Reading<string> {
   if (input === "" || isLongerThan(input, LONGEST_ID)) {
     return { fault: `must have 1 to ${String(LONGEST_ID)} characters` };
   }
-  if (!isStorableText(input))
-    return { fault: "must not contain NUL or half a surrogate pair" };
-  return { value: input };
+  return isStorableText(input) ? { value: input } : { fault: UNSTORABLE };
 }
 
 /** Counts characters, not UTF-16 units, as PostgreSQL does. */
@@ -81,11 +181,10 @@ function isLongerThan(text: string, limit: number): boolean {
 /** Free text: descriptions, names. Numbers are read as text (`authorization_code` is one in REST examples). */
 export function readText(input: unknown): Reading<string> {
   const numeral = numeralOf(input);
-  if (numeral !== undefined) return { value: storableText(numeral) };
-  if (typeof input === "string") return { value: storableText(input) };
-  return typeof input === "boolean"
-    ? { value: String(input) }
-    : { fault: "must be text" };
+  if (numeral !== undefined) return { value: numeral };
+  if (typeof input === "boolean") return { value: String(input) };
+  if (typeof input !== "string") return { fault: "must be text" };
+  return isStorableText(input) ? { value: input } : { fault: UNSTORABLE };
 }
 
 /** Text, and not a number that was kept as text. */
@@ -98,7 +197,8 @@ const LONGEST_WORD = 255;
 /** Short text that is indexed or compared: kinds, currencies, masks. Bounded, since an index entry is. */
 export function readWord(input: unknown): Reading<string> {
   const text = readText(input);
-  if ("fault" in text || !isLongerThan(text.value, LONGEST_WORD)) return text;
+  if (!("value" in text) || !isLongerThan(text.value, LONGEST_WORD))
+    return text;
   return { fault: `must have at most ${String(LONGEST_WORD)} characters` };
 }
 
@@ -106,7 +206,7 @@ export function readWord(input: unknown): Reading<string> {
 export function readStatus(input: unknown): Reading<string> {
   if (!isText(input)) return { fault: "must be text" };
   const word = readWord(input);
-  if ("fault" in word) return word;
+  if (!("value" in word)) return word;
   const status = word.value.trim().toUpperCase();
   return status === "" ? { fault: "must not be blank" } : { value: status };
 }
@@ -154,7 +254,7 @@ function shiftPoint(whole: string, fraction: string, shift: number): string {
   return decimals === 0 ? wholePart : `${wholePart}.${digits.slice(point)}`;
 }
 
-const AMOUNT_GLUED_TO_CURRENCY = /^([\d.]*)\s*[A-Z]{3}$/i;
+const AMOUNT_GLUED_TO_CURRENCY = /^([+-]?[\d.]*)\s*[A-Z]{3}$/i;
 
 /** `"2000USD"` is 2000 and `"USD"` is unset (`no_pin_payment_amount`). */
 export function readGluedAmount(input: unknown): Reading<string | undefined> {
@@ -166,12 +266,12 @@ export function readGluedAmount(input: unknown): Reading<string | undefined> {
   return glued[1] ? readAmount(glued[1]) : { value: undefined };
 }
 
-/** Four digits. A number has lost its leading zeros and gets them back. */
+/** Four digits. What has lost its leading zeros, as a number has, gets them back. */
 export function readMcc(input: unknown): Reading<string> {
-  const text = numeralOf(input)?.padStart(4, "0") ?? input;
-  if (typeof text === "string" && /^\d{4}$/.test(text.trim()))
-    return { value: text.trim() };
-  return { fault: "must be a merchant category code of four digits" };
+  const text = numeralOf(input) ?? input;
+  if (typeof text === "string" && /^\d{1,4}$/.test(text.trim()))
+    return { value: text.trim().padStart(4, "0") };
+  return { fault: "must be a merchant category code of one to four digits" };
 }
 
 const INSTANT =
@@ -256,28 +356,15 @@ function toMinutes(hours: string, minutes: string): number | undefined {
 
 const DEEPEST_JSON = 16;
 
-/** A JSON object that `jsonb` can hold: bounded in depth, without NUL and lone surrogates. */
+/** A JSON object, where `jsonb` can hold it: bounded in depth, without NUL and lone surrogates. */
 export function readJsonObject(input: unknown): Reading<JsonObject> {
   if (!isObject(input)) return { fault: "must be an object" };
-  const value = storableJson(input, DEEPEST_JSON);
-  if (value === undefined)
-    return { fault: `must be nested at most ${String(DEEPEST_JSON)} deep` };
-  return { value: value as JsonObject };
+  return isStorableJson(input, DEEPEST_JSON)
+    ? { value: input as JsonObject }
+    : (copyJson(input, DEEPEST_JSON) as Reading<JsonObject>);
 }
 
-/**
- * @returns the value itself where it can be stored as it is, as nearly all can; undefined when it is nested deeper than
- *   `depth`
- */
-export function storableJson(
-  value: unknown,
-  depth = DEEPEST_JSON,
-): Json | undefined {
-  return isStorableJson(value, depth)
-    ? (value as Json)
-    : makeStorable(value, depth);
-}
-
+/** Whether it can be stored as it is, as nearly all can. */
 function isStorableJson(value: unknown, depth: number): boolean {
   // The mark of a number that is kept as text is NUL, so that one is not taken for storable.
   if (typeof value === "string") return isStorableText(value);
@@ -292,20 +379,28 @@ function isStorableJson(value: unknown, depth: number): boolean {
   return true;
 }
 
-/** A copy of what cannot be stored as it is; undefined when it is nested deeper than `depth`. */
-function makeStorable(value: unknown, depth: number): Json | undefined {
-  if (typeof value === "string") return storableText(numeralOf(value) ?? value);
-  if (typeof value !== "object" || value === null) return value as Json;
-  if (depth === 0) return undefined;
+/** A copy, in which numbers that are kept as text have lost their mark. */
+function copyJson(value: unknown, depth: number): Reading<Json> {
+  if (typeof value === "string") {
+    const text = numeralOf(value) ?? value;
+    return isStorableText(text) ? { value: text } : { fault: UNSTORABLE };
+  }
+  if (typeof value !== "object" || value === null)
+    return { value: value as Json };
+  if (depth === 0)
+    return { fault: `must be nested at most ${String(DEEPEST_JSON)} deep` };
   const entries: [string, Json][] = [];
   for (const [key, member] of Object.entries(value)) {
-    const storable = makeStorable(member, depth - 1);
-    if (storable === undefined) return undefined;
-    entries.push([storableText(key), storable]);
+    if (!isStorableText(key)) return { fault: UNSTORABLE };
+    const copy = copyJson(member, depth - 1);
+    if (!("value" in copy)) return copy;
+    entries.push([key, copy.value]);
   }
-  return Array.isArray(value)
-    ? entries.map(([, member]) => member)
-    : Object.fromEntries(entries);
+  return {
+    value: Array.isArray(value)
+      ? entries.map(([, member]) => member)
+      : Object.fromEntries(entries),
+  };
 }
 
 export function isObject(

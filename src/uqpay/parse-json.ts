@@ -15,8 +15,11 @@ export function parseJson(rawBody: Buffer): ParsedJson {
   }
 }
 
-/** @throws SyntaxError when the text is not JSON */
-export function parseJsonText(text: string): unknown {
+const BYTE_ORDER_MARK = "\ufeff";
+
+/** One leading byte order mark is ignored, as RFC 8259 allows. @throws SyntaxError when the text is not JSON */
+export function parseJsonText(marked: string): unknown {
+  const text = marked.startsWith(BYTE_ORDER_MARK) ? marked.slice(1) : marked;
   const value: unknown = JSON.parse(text);
   // Only text that was JSON may be rewritten: then the pattern below can only meet whole strings and numbers.
   return mayHoldNumber(value) && mayHoldInexactNumber(value, text)

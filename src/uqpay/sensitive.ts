@@ -1,3 +1,5 @@
+import { hasCodeField } from "./card-secrets.ts";
+
 /** Event types whose whole purpose is to carry a code or a key. */
 const SENSITIVE_TYPES: ReadonlySet<string> = new Set([
   "card.3ds.otp",
@@ -7,12 +9,10 @@ const SENSITIVE_TYPES: ReadonlySet<string> = new Set([
   "issuing.report.succeeded",
 ]);
 
-/** Field names under which UQPAY sends codes and keys; for types that do not exist yet and for broken bodies. */
-const SENSITIVE_FIELD = /"(?:otp|activation_code|secret_key|cvv|pin)"\s*:/i;
-
 /**
- * Whether the body must not be kept. An event with a handler is always kept: it is needed to reconcile, and
- * none of the handled types carries a code.
+ * Whether the body must not be kept. That of an event with a handler is always kept, since it is needed to reconcile:
+ * without the codes that should not be in it, see `withoutCardSecrets`. An event without one may carry a code under any
+ * name beside the one that is found.
  *
  * @param eventType undefined when the body could not be read far enough to know
  */
@@ -22,5 +22,5 @@ export function isSensitive(
   text: string,
 ): boolean {
   if (eventType !== undefined && SENSITIVE_TYPES.has(eventType)) return true;
-  return !hasHandler && SENSITIVE_FIELD.test(text);
+  return !hasHandler && hasCodeField(text);
 }

@@ -53,6 +53,7 @@ async function openInbox(): Promise<Inbox> {
     onVerified: () => undefined,
     onBatch: () => undefined,
     onRecorded: () => undefined,
+    onUnreadable: () => undefined,
     isItemFault: isDataFault,
   });
   return {

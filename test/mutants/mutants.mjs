@@ -200,8 +200,8 @@ export const mutants = [
     edits: [
       {
         file: "src/receive-webhook.ts",
-        from: "body: decoded.isSensitive ? undefined : rawBody,",
-        to: "body: rawBody,",
+        from: "if (decoded.isSensitive) return undefined;",
+        to: "",
       },
     ],
     tests: [
@@ -341,8 +341,8 @@ export const mutants = [
     edits: [
       {
         file: "src/replay-events.ts",
-        from: "    receivedAt: kept.receivedAt,\n    state,",
-        to: "    receivedAt: instantFromEpochMs(Date.now()),\n    state,",
+        from: "    receivedAt: kept.receivedAt,\n    issues:",
+        to: "    receivedAt: instantFromEpochMs(Date.now()),\n    issues:",
       },
       {
         file: "src/replay-events.ts",

@@ -51,6 +51,7 @@ export function inboxEntryOf(
     bodySha256: sha256(event),
     signedAt,
     state: "received",
+    issues: [],
   };
 }
 

@@ -1,45 +1,47 @@
 import { z } from "zod";
+import type { Reading } from "../fields.ts";
 import {
   listOf,
   optional,
+  part,
   readAmount,
   readId,
   readInstantOrUnset,
   readMcc,
   readStatus,
   readText,
+  readWith,
   readWord,
   required,
 } from "../fields.ts";
 import { eventType } from "./event-type.ts";
 
+const NO_MERCHANT = "must be an object or a list of objects";
+
 const merchant = z.object(
   {
-    category_code: optional(readMcc),
-    name: optional(readText),
-    city: optional(readText),
-    country: optional(readText),
+    category_code: part(readMcc),
+    name: part(readText),
+    city: part(readText),
+    country: part(readText),
   },
-  { error: "must be an object or a list of objects" },
+  { error: NO_MERCHANT },
 );
 
 /** A transaction has one merchant; why it comes as a list, no page says. */
 const MOST_MERCHANTS = 100;
 
+const readMerchant = readWith(merchant);
+const readMerchants = readWith(listOf(merchant, MOST_MERCHANTS, NO_MERCHANT));
+
 /** A list in webhooks, of which the first one counts; an object in REST answers and in the SDKs' types. */
-const merchantData = z.preprocess(
-  (input) => (input === null || input === "" ? undefined : input),
-  z
-    .union([
-      listOf(
-        merchant,
-        MOST_MERCHANTS,
-        "must be an object or a list of objects",
-      ),
-      merchant.transform((one) => [one]),
-    ])
-    .optional(),
-);
+function readMerchantData(
+  input: unknown,
+): Reading<z.output<typeof merchant> | undefined> {
+  if (!Array.isArray(input)) return readMerchant(input);
+  const list = readMerchants(input);
+  return "value" in list ? { value: list.value[0] } : list;
+}
 
 /** Approved, declined or pending, although UQPAY's page says "approved": the status in it tells. */
 export const authorization = eventType(
@@ -62,12 +64,12 @@ export const authorization = eventType(
     authorization_code: optional(readWord),
     original_transaction_id: optional(readId),
     wallet_type: optional(readWord),
-    merchant_data: merchantData,
+    merchant_data: optional(readMerchantData),
     transaction_time: optional(readInstantOrUnset),
     posted_time: optional(readInstantOrUnset),
   }),
   (data, { eventId, sourceId, signedAt, receivedAt }) => {
-    const merchant = data.merchant_data?.[0];
+    const merchant = data.merchant_data;
     return {
       kind: "authorization-reported",
       eventId,

@@ -5,16 +5,19 @@ import type {
   SpendingControl,
 } from "../../domain/card.ts";
 import type { JsonObject } from "../../domain/json.ts";
-import { compileSchema } from "../compile-schema.ts";
+import type { Reading, Stated } from "../fields.ts";
 import {
   listOf,
   optional,
+  part,
   readAmount,
   readGluedAmount,
   readId,
   readJsonObject,
   readMcc,
+  readWith,
   readWord,
+  required,
 } from "../fields.ts";
 
 /*
@@ -22,20 +25,10 @@ import {
  * the REST examples and the changelog differ (domain: create says spending_limits, update spending_controls).
  */
 
-/** REST examples have `null`, `""` and `[]` in place of an object that says nothing. */
-function optionalObject<Shape extends z.ZodType>(shape: Shape) {
-  return z.preprocess(
-    (input) => (isEmptyList(input) ? undefined : unset(input)),
-    shape.optional(),
-  );
-}
-
-function optionalList<Shape extends z.ZodType>(shape: Shape) {
-  return z.preprocess(unset, shape.optional());
-}
-
-function unset(input: unknown): unknown {
-  return input === null || input === "" ? undefined : input;
+/** REST examples have `[]` in place of an object that says nothing. */
+function orEmptyList<Value>(read: (input: unknown) => Reading<Value>) {
+  return (input: unknown): Reading<Value | undefined> =>
+    isEmptyList(input) ? { value: undefined } : read(input);
 }
 
 function isEmptyList(input: unknown): boolean {
@@ -47,9 +40,9 @@ const MOST_MCCS = 10_000;
 
 /** REST shows the unused one of the two lists as null. */
 const mccList = z.preprocess(
-  (input) => unset(input) ?? [],
+  (input) => (input === null || input === "" ? [] : (input ?? [])),
   listOf(
-    optional(readMcc),
+    part(readMcc),
     MOST_MCCS,
     "must be a list of merchant category codes",
   ).transform((codes) => codes.filter((code) => code !== undefined)),
@@ -58,7 +51,7 @@ const mccList = z.preprocess(
 const mccLists = z.object({ allowed_mcc: mccList, blocked_mcc: mccList });
 
 /** The object is kept as it was delivered, and its two lists are read out of it. */
-const riskControl = keptObject(mccLists, (lists, delivered): RiskControl => ({
+const readRiskControl = readKept(mccLists, (lists, delivered): RiskControl => ({
   allowedMcc: lists.allowed_mcc,
   blockedMcc: lists.blocked_mcc,
   delivered,
@@ -67,8 +60,8 @@ const riskControl = keptObject(mccLists, (lists, delivered): RiskControl => ({
 /** There are five intervals, and one of them works (spending-controls guide). */
 const MOST_CONTROLS = 100;
 
-const spendingControl = keptObject(
-  z.object({ amount: optional(readAmount), interval: optional(readWord) }),
+const readSpendingControl = readKept(
+  z.object({ amount: part(readAmount), interval: part(readWord) }),
   // Nearly all are in our form as they come.
   ({ amount, interval }, delivered): SpendingControl =>
     delivered["amount"] === amount && delivered["interval"] === interval
@@ -84,43 +77,36 @@ const spendingControl = keptObject(
         },
 );
 
-const spendingControls = listOf(
-  spendingControl,
-  MOST_CONTROLS,
-  "must be a list",
+const readSpendingControls = readWith(
+  listOf(required(readSpendingControl), MOST_CONTROLS, "must be a list"),
 );
 
-/** An object of which some fields are read, and the others kept as `jsonb` can hold them. */
-function keptObject<Shape extends z.ZodType, Value>(
+/** An object of which some fields are read, and the others kept as they came. */
+function readKept<Shape extends z.ZodType, Value>(
   shape: Shape,
   build: (fields: z.output<Shape>, delivered: JsonObject) => Value,
 ) {
-  const compiled = compileSchema(shape);
-  return z.unknown().transform((input, context): Value => {
+  const readShape = readWith(shape);
+  return (input: unknown): Reading<Value> => {
     const delivered = readJsonObject(input);
-    if ("fault" in delivered) {
-      context.addIssue({ code: "custom", message: delivered.fault });
-      return z.NEVER;
-    }
-    const fields = compiled.safeParse(input);
-    if (fields.success) return build(fields.data, delivered.value);
-    for (const { path, message } of fields.error.issues) {
-      context.addIssue({ code: "custom", path, message });
-    }
-    return z.NEVER;
-  });
+    if (!("value" in delivered)) return delivered;
+    const fields = readShape(input);
+    return "value" in fields
+      ? { value: build(fields.value, delivered.value) }
+      : fields;
+  };
 }
 
-/** `{"": ""}` is how one real payload writes "no metadata". */
-const metadata = optional(readJsonObject).transform((object) =>
-  object?.[""] === ""
-    ? Object.fromEntries(Object.entries(object).filter(([key]) => key !== ""))
-    : object,
-);
+/** `{"": ""}` is how one real payload writes "no metadata", and REST has `[]`. */
+function readMetadata(input: unknown): Reading<JsonObject> {
+  const object = readJsonObject(isEmptyList(input) ? {} : input);
+  if (!("value" in object) || object.value[""] !== "") return object;
+  const pairs = Object.entries(object.value).filter(([key]) => key !== "");
+  return { value: Object.fromEntries(pairs) };
+}
 
-const cardholder = z.object(
-  { cardholder_id: optional(readId) },
-  { error: "must be an object" },
+const readCardholder = readWith(
+  z.object({ cardholder_id: part(readId) }, { error: "must be an object" }),
 );
 
 /** What may be said of a card besides its id and status, by the names of the wire. */
@@ -130,7 +116,7 @@ export const cardFactFields = {
   card_scheme: optional(readWord),
   card_product_id: optional(readId),
   cardholder_id: optional(readId),
-  cardholder: optionalObject(cardholder),
+  cardholder: optional(orEmptyList(readCardholder)),
   card_currency: optional(readWord),
   currency: optional(readWord),
   mode_type: optional(readWord),
@@ -139,19 +125,16 @@ export const cardFactFields = {
   available_balance: optional(readAmount),
   card_available_balance: optional(readAmount),
   no_pin_payment_amount: optional(readGluedAmount),
-  spending_controls: optionalList(spendingControls),
-  spending_limits: optionalList(spendingControls),
-  risk_control: optionalObject(riskControl),
-  risk_controls: optionalObject(riskControl),
-  metadata: z.preprocess(
-    (input) => (isEmptyList(input) ? {} : input),
-    metadata,
-  ),
+  spending_controls: optional(readSpendingControls),
+  spending_limits: optional(readSpendingControls),
+  risk_control: optional(orEmptyList(readRiskControl)),
+  risk_controls: optional(orEmptyList(readRiskControl)),
+  metadata: optional(readMetadata),
 };
 
-type CardSnapshot = z.output<z.ZodObject<typeof cardFactFields>>;
+type CardSnapshot = Stated<z.output<z.ZodObject<typeof cardFactFields>>>;
 
-/** The facts of a snapshot under one name each; of two names that are both there the webhook's own wins. */
+/** The facts of a snapshot under one name each; of two names that can both be read the webhook's own wins. */
 export function factsOf(snapshot: CardSnapshot): CardFacts {
   return {
     cardNumber: snapshot.card_number,

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { CardEvent } from "../../domain/card-event.ts";
+import type { Stated } from "../fields.ts";
 import { optional, readId, readStatus, required } from "../fields.ts";
 import { cardFactFields, factsOf } from "./card-snapshot.ts";
 import type { EventContext } from "./event-type.ts";
@@ -12,7 +13,7 @@ const snapshot = z.object({
 });
 
 function toCardObserved(
-  data: z.output<typeof snapshot>,
+  data: Stated<z.output<typeof snapshot>>,
   { eventId, signedAt }: EventContext,
 ): CardEvent {
   return {

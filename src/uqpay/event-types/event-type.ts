@@ -1,7 +1,9 @@
-import type { z } from "zod";
+import { z } from "zod";
 import type { CardEvent } from "../../domain/card-event.ts";
 import type { Instant } from "../../domain/instant.ts";
 import { compileSchema } from "../compile-schema.ts";
+import type { Issue, Stated } from "../fields.ts";
+import { issuesOf, statedIn } from "../fields.ts";
 
 /** What the envelope and the delivery say of an event, beside its data. */
 export interface EventContext {
@@ -12,32 +14,50 @@ export interface EventContext {
 }
 
 export type DecodedData =
-  | { readonly success: true; readonly event: CardEvent }
-  | { readonly success: false; readonly error: z.ZodError };
+  | {
+      readonly success: true;
+      readonly event: CardEvent;
+      /** Optional fields that cannot be read, by their paths in the delivered JSON. */
+      readonly unreadable: readonly Issue[];
+    }
+  | { readonly success: false; readonly issues: readonly Issue[] };
 
 /** How one of UQPAY's event types becomes an event of ours. */
 export interface EventType {
   readonly name: string;
+  /** Those that never refuse an event, by their paths in the delivered JSON. */
+  readonly optionalFields: readonly string[];
   readonly decode: (data: unknown, context: EventContext) => DecodedData;
 }
 
+const PARENT = "data";
+
 /**
- * @param schema lenient on what UQPAY varies, strict on what a rule needs
+ * @param schema strict on what a rule needs (`required`), lenient on all else (`optional`)
  * @param translate from UQPAY's fields to our words; total, since the schema has checked them
  */
-export function eventType<Schema extends z.ZodType>(
+export function eventType<Schema extends z.ZodObject>(
   name: string,
   schema: Schema,
-  translate: (data: z.output<Schema>, context: EventContext) => CardEvent,
+  translate: (
+    data: Stated<z.output<Schema>>,
+    context: EventContext,
+  ) => CardEvent,
 ): EventType {
   const compiled = compileSchema(schema);
   return {
     name,
+    optionalFields: Object.entries(schema.shape)
+      .filter(([, field]) => field instanceof z.ZodOptional)
+      .map(([field]) => `${PARENT}.${field}`),
     decode: (data, context) => {
       const parsed = compiled.safeParse(data);
-      return parsed.success
-        ? { success: true, event: translate(parsed.data, context) }
-        : { success: false, error: parsed.error };
+      if (!parsed.success) {
+        const issues = issuesOf(parsed.error.issues, [PARENT]);
+        return { success: false, issues };
+      }
+      const { fields, unreadable } = statedIn(parsed.data, [PARENT]);
+      return { success: true, event: translate(fields, context), unreadable };
     },
   };
 }

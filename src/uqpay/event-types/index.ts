@@ -24,6 +24,11 @@ export const handledEventTypes: readonly string[] = eventTypes.map(
   ({ name }) => name,
 );
 
+/** What never refuses an event of these types, by its path in the delivered JSON. */
+export const optionalFields: readonly string[] = [
+  ...new Set(eventTypes.flatMap((type) => type.optionalFields)),
+];
+
 /** @returns undefined for an event type that has no handler */
 export function findEventType(name: string): EventType | undefined {
   return byName.get(name);
