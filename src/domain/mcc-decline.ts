@@ -8,23 +8,56 @@ export interface DeclineJudgement {
   readonly mccDeclined: boolean;
 }
 
+/** What is said of a card that cannot be used. */
+const STATE =
+  "(?:frozen|blocked|cancell?ed|inactive|(?:not(?: yet)?|no longer) (?:active|activated)|expired|closed|suspended|" +
+  "lost|stolen|locked|disabled|deactivated|terminated)";
+
+/** What may stand between the card and what is said of it. */
+const BETWEEN =
+  "(?:is|was|has|been|are|account|number|no|ending|in|with|\\d+|currently|temporarily|permanently|already|now)";
+
+/** Whoever else begins with a card. */
+const NOT_THE_CARD =
+  "(?! (?:acceptor|holder|issuer|scheme|brand|network|type|present|not present)s?\\b)";
+
 /**
  * UQPAY publishes no list of decline texts and sends no reason code: "Forbid MCC from account" is the only
  * MCC text known (spending-controls guide), so the words are matched and not the sentence.
+ *
+ * First match wins; what matches none is `other`, counted by a metric so that new vocabulary is seen.
  */
-export const MCC_DECLINE_TEXT = /\bMCC\b|\bmerchant\s+category\b/i;
-
-/** First match wins; what matches none is `other`, counted by a metric so that new vocabulary is seen. */
-const DECLINE_TEXTS: readonly (readonly [DeclineCategory, RegExp])[] = [
-  ["mcc", MCC_DECLINE_TEXT],
-  ["cvv", /\bCV[VC]2?\b|\bsecurity code\b/i],
-  ["balance", /\binsufficient\b|\bbalance\b|\bnot enough\b/i],
-  ["limit", /\blimits?\b|\bexceed/i],
+const DECLINE_WORDS: readonly (readonly [DeclineCategory, RegExp])[] = [
+  ["mcc", /\bmccs?\b|\bmerchant categor(?:y|ies)\b|\bcategory codes?\b/],
+  ["cvv", /\bcv[vcn]\b|\bsecurity code\b|\bcard verification\b/],
+  ["balance", /\binsufficient\b|\bbalance\b|\bnot enough\b|\bfunds\b/],
+  ["limit", /\blimits?\b|\bexceed/],
+  // Merchants, terminals and sessions are closed, blocked and expired, too.
   [
     "card_status",
-    /\bcard status\b|\b(frozen|blocked|cancell?ed|inactive|not active|expired|closed|suspended|lost|stolen)\b/i,
+    new RegExp(
+      `\\bcard status\\b|\\bcards? (?:${BETWEEN} ){0,6}${STATE}\\b|\\b${STATE} cards?\\b${NOT_THE_CARD}`,
+    ),
   ],
 ];
+
+/**
+ * The words of a text in lower case, one space between two, also where it is a code such as `MCC_BLOCKED`, `mccBlocked`
+ * or `MCC5999`. A comma stands where a sentence or a part of one ends.
+ */
+function wordsOf(text: string): string {
+  return (
+    text
+      .normalize("NFKC")
+      .replace(/([a-z])([A-Z])/g, "$1 $2")
+      // The last capital begins a word (`MCCBlocked`), unless a plural's s follows (`MCCs`).
+      .replace(/([A-Z])([A-Z](?!s(?![a-z]))[a-z])/g, "$1 $2")
+      .replace(/([A-Za-z])(?=\d)|(\d)(?=[A-Za-z])/g, "$1$2 ")
+      .replace(/[.,;!?()[\]"|]/g, " , ")
+      .replace(/[^A-Za-z\d,]+/g, " ")
+      .toLowerCase()
+  );
+}
 
 /**
  * Never by the text alone: approved transactions carry remarks too ("3DS Fee").
@@ -36,8 +69,8 @@ export function judgeDecline(
 ): DeclineJudgement {
   if (transactionStatus !== "DECLINED")
     return { category: undefined, mccDeclined: false };
+  const words = wordsOf(description ?? "");
   const category =
-    DECLINE_TEXTS.find(([, text]) => text.test(description ?? ""))?.[0] ??
-    "other";
+    DECLINE_WORDS.find(([, pattern]) => pattern.test(words))?.[0] ?? "other";
   return { category, mccDeclined: category === "mcc" };
 }

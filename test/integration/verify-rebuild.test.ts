@@ -585,6 +585,33 @@ describe("after retention", () => {
     expect(await cardRow(cardId)).toEqual(right);
   });
 
+  test.each(["with its body", "without its body"])(
+    "a decline that an earlier version judged otherwise is judged anew, %s",
+    async (kept) => {
+      const decline = anMccDecline({ description: "MCC_BLOCKED" });
+      const transactionId = String(decline.data["transaction_id"]);
+      const cardId = String(decline.data["card_id"]);
+      await tell(decline);
+      if (kept === "without its body") await dropBodies(decline);
+      await service.rows(
+        "update authorizations set decline_category = 'card_status', mcc_declined = false where card_id = $1",
+        [cardId],
+      );
+
+      const found = await verify();
+      await rebuild();
+
+      expect(found.map(({ column, to }) => [column, to])).toEqual([
+        ["decline_category", "mcc"],
+        ["mcc_declined", true],
+      ]);
+      expect(await authorizationRow(transactionId)).toMatchObject({
+        decline_category: "mcc",
+        mcc_declined: true,
+      });
+    },
+  );
+
   test("a card keeps what only the event without a body said", async () => {
     const cardId = randomUUID();
     const old = aCardUpdate({ card_id: cardId, card_limit: "5" });
