@@ -137,9 +137,12 @@ const KNOWN: readonly Known[] = [
   ],
   [system("ECONNRESET"), "Try again when it is up.", "passes"],
   [
-    message(
-      /^(Connection terminated|timeout e|Query read timeout|Client (has|was))/,
-    ),
+    message(/^(Query read timeout|Connection terminated unexpectedly)/),
+    "It did not answer in time, or ended the connection; try again.",
+    "passes",
+  ],
+  [
+    message(/^(Connection terminated|timeout e|Client (has|was))/),
     CHECK_HOST,
     "passes",
   ],

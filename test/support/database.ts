@@ -24,7 +24,7 @@ export function createEmptyDatabase(): Promise<TestDatabase> {
 export function hostile(databaseUrl: string): string {
   const url = new URL(databaseUrl);
   if (url.password === new URL(superuserUrl()).password)
-    url.username = "uqpay_hostile";
+    url.username = "hostile_login";
   return url.href;
 }
 

@@ -13,14 +13,14 @@ import {
 const TEMPLATE = "uqpay_template";
 
 /** As which the service under test logs in, see `hostile` in database.ts. */
-const HOSTILE_ROLE = "uqpay_hostile";
+const HOSTILE_ROLE = "hostile_login";
 
 /**
  * Whatever a server, a database or a role may set otherwise than the service needs it. Time-outs are as short as a
  * connection can just be made with.
  */
 const HOSTILE_SETTINGS = {
-  search_path: "uqpay_hostile",
+  search_path: "nowhere",
   client_encoding: "LATIN1",
   DateStyle: "German, DMY",
   IntervalStyle: "sql_standard",
