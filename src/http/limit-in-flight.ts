@@ -1,13 +1,13 @@
 import type { Socket } from "node:net";
-import type { Request, RequestHandler } from "express";
+import type { Request, RequestHandler, Response } from "express";
 import { answerUnavailable } from "./error-answer.ts";
 
 export interface InFlightLimits {
   /** Requests with a small body, or with none, at the same time. */
   readonly small: number;
-  /** Requests with a body that is, or may become, large. */
+  /** Requests with a body that says that it is large, or has become so. */
   readonly large: number;
-  /** From this declared length on a body is large. */
+  /** From this length on a body is large: of what is declared, and of what is held. */
   readonly largeFromBytes: number;
 }
 
@@ -30,11 +30,18 @@ const MOST_PIPELINED = 8;
 /** A body of a kilobyte that is not here by then comes from a slow sender, or from one that is slow on purpose. */
 const SLOW_AFTER_MS = 1_000;
 
+export interface InFlight {
+  /** Gives a request its place, or refuses it. */
+  readonly guard: RequestHandler;
+  /** So much is held for a request. False: it has become large, and there is no place for another large one. */
+  readonly hold: (response: Response, bytes: number) => boolean;
+}
+
 /**
  * Refuses at once what cannot be held, before anything of its body is read: UQPAY tries again. Where slow senders
  * hold all places, the slowest of them gives way: otherwise 4,000 bodies that drip would shut everybody out.
  */
-export function limitInFlight(limits: InFlightLimits): RequestHandler {
+export function limitInFlight(limits: InFlightLimits): InFlight {
   const small = createPlaces(limits.small);
   const large = createPlaces(limits.large);
   const underWay = new WeakMap<Socket, (() => void)[]>();
@@ -52,19 +59,17 @@ export function limitInFlight(limits: InFlightLimits): RequestHandler {
     return ends;
   };
 
-  return (request, response, next) => {
+  const guard: RequestHandler = (request, response, next) => {
     const { socket } = request;
     const ends = endsOn(socket);
     if (ends.length >= MOST_PIPELINED) {
       socket.destroy();
       return;
     }
-    // Without a declared length it may become large.
-    const declared = Number(
-      request.headers["content-length"] ?? limits.largeFromBytes,
-    );
-    const places = declared >= limits.largeFromBytes ? large : small;
-    const place = places.take(request);
+    // Without a declared length it is small until it has passed the limit.
+    const declared = Number(request.headers["content-length"] ?? 0);
+    let places = declared >= limits.largeFromBytes ? large : small;
+    let place = places.take(request);
     const end = () => {
       const index = ends.indexOf(end);
       if (index < 0) return;
@@ -74,6 +79,15 @@ export function limitInFlight(limits: InFlightLimits): RequestHandler {
     ends.push(end);
     response.once("close", end);
     if (place !== undefined) {
+      response.locals["grow"] = () => {
+        if (places === large) return true;
+        const larger = ends.includes(end) ? large.take(request) : undefined;
+        if (larger === undefined) return false;
+        if (place !== undefined) small.leave(place);
+        places = large;
+        place = larger;
+        return true;
+      };
       next();
       return;
     }
@@ -81,6 +95,12 @@ export function limitInFlight(limits: InFlightLimits): RequestHandler {
     response.set("Connection", "close");
     answerUnavailable(response);
   };
+  const hold: InFlight["hold"] = ({ locals }, bytes) => {
+    if (bytes < limits.largeFromBytes) return true;
+    const grow = locals["grow"] as (() => boolean) | undefined;
+    return grow?.() ?? true;
+  };
+  return { guard, hold };
 }
 
 /** A request that holds a place, between those that came before and after it. */

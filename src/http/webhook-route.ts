@@ -25,11 +25,12 @@ export interface WebhookRouteOptions {
 /** `POST /webhooks/uqpay`: bytes and headers in, status and body out. Knows no rule of its own. */
 export function webhookRoute(options: WebhookRouteOptions): Router {
   const { allowedAddresses, trustedProxies } = options;
+  const inFlight = limitInFlight(IN_FLIGHT_LIMITS);
   const guards = [
     ...(allowedAddresses === undefined
       ? []
       : [allowAddresses(allowedAddresses, trustedProxies)]),
-    limitInFlight(IN_FLIGHT_LIMITS),
+    inFlight.guard,
   ];
   const router = Router();
   router
@@ -37,7 +38,7 @@ export function webhookRoute(options: WebhookRouteOptions): Router {
     .post(
       countAnswers(options),
       ...guards,
-      ...readRawBody,
+      ...readRawBody(inFlight.hold),
       receiveDelivery(options),
     )
     .all(refuseMethod);
