@@ -52,13 +52,14 @@ const places = [
     files: ["src/queue/"],
     mayImport: [
       "src/store/session.ts",
+      "src/store/spent-connections.ts",
       "bullmq",
       "ioredis",
       "pg",
       "node:events",
       "node:timers",
     ],
-    why: "queue/ moves event ids and knows nothing about what they stand for: so it can never become a second place where the truth is kept. What a session needs is the same for every pool, and said once.",
+    why: "queue/ moves event ids and knows nothing about what they stand for: so it can never become a second place where the truth is kept. What a session needs, and when it is of no more use, is the same for every pool, and said once.",
   },
   {
     files: ["src/embedded/"],
@@ -124,6 +125,7 @@ const places = [
       "src/logger.ts",
       "src/near-miss.ts",
       "fastest-levenshtein",
+      "src/periodic.ts",
       "node:",
       "pino",
       "prom-client",

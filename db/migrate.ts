@@ -24,6 +24,34 @@ export async function migrate<Tables>(db: Kysely<Tables>): Promise<string[]> {
   return (results ?? []).map(({ migrationName }) => migrationName);
 }
 
+/** How the database's schema differs from the one that this release knows. */
+export interface SchemaDifference {
+  /** The database lacks them. */
+  readonly pending: readonly string[];
+  /** A newer release has applied them. */
+  readonly unknown: readonly string[];
+}
+
+/**
+ * @returns compares a database with the migrations that there are now: an upgrade in place may add files while this
+ * process still runs the code of before
+ */
+export async function createSchemaComparison(): Promise<
+  <Tables>(db: Kysely<Tables>) => Promise<SchemaDifference>
+> {
+  const known = new Set(Object.keys(await getMigrations()));
+  return async (db) => {
+    const { rows } = await sql<{ name: string }>`
+      select name from ${sql.id(HISTORY_SCHEMA, "kysely_migration")}
+    `.execute(db);
+    const applied = new Set(rows.map(({ name }) => name));
+    return {
+      pending: [...known].filter((name) => !applied.has(name)),
+      unknown: [...applied].filter((name) => !known.has(name)),
+    };
+  };
+}
+
 /** The migrations that this release knows and that the database has not seen. */
 export async function findPendingMigrations<Tables>(
   db: Kysely<Tables>,

@@ -20,13 +20,10 @@ import {
   describeError,
   isDataFault,
 } from "./store/errors.ts";
-import type {
-  BegunAttempt,
-  FailedAttempt,
-  WaitingEvent,
-} from "./store/inbox.ts";
+import type { Attempt, FailedAttempt, WaitingEvent } from "./store/inbox.ts";
 import {
   beginAttempt,
+  findNextAttempt,
   recordFailedAttempt,
   takeWaitingEvents,
 } from "./store/inbox.ts";
@@ -124,10 +121,12 @@ async function reconcileInHalves(
     return { reconciled, failed: [] };
   } catch (error) {
     if (isPassingFault(error)) throw error;
+    const [eventId, ...others] = eventIds;
+    if (eventId !== undefined && others.length === 0)
+      return recordFailure(error, eventId, run);
     // The error is not lost: the event that caused it will cause it again, alone.
   }
-  if (eventIds.length === 1 || run.signal.aborted)
-    return reconcileOneByOne(eventIds, run);
+  if (run.signal.aborted) return { reconciled: [], failed: [] };
   const middle = Math.ceil(eventIds.length / 2);
   return reconcileInTurn(
     [eventIds.slice(0, middle), eventIds.slice(middle)],
@@ -186,12 +185,11 @@ async function reconcileAlone(
   eventId: string,
   run: Run,
 ): Promise<Reconciliation> {
-  const { db, retry } = run;
   await takeBackOwedAttempts(run);
   const attempt = await beginAttempt(
-    db,
+    run.db,
     eventId,
-    retry.maxAttempts,
+    run.retry.maxAttempts,
     ATTEMPT_LEASE_MS,
   );
   if (attempt === undefined) return { reconciled: [], failed: [] };
@@ -201,21 +199,45 @@ async function reconcileAlone(
       failed: [],
     };
   } catch (thrown) {
-    const failed = await judge(thrown, eventId, attempt, run);
-    await recordFailure(failed, run);
+    const outcome = await recordFailure(thrown, eventId, run, attempt);
     if (isPassingFault(thrown)) throw thrown;
-    if (!failed.counts) run.unexplained++;
-    return run.unexplained < MAX_UNEXPLAINED
-      ? { reconciled: [], failed: [failed] }
-      : { reconciled: [], failed: [failed], interruptedBy: thrown as Error };
+    return outcome;
   }
+}
+
+/**
+ * After a try of this event alone.
+ *
+ * @param begun when its attempt was counted before it was made
+ */
+async function recordFailure(
+  thrown: unknown,
+  eventId: string,
+  run: Run,
+  begun?: Attempt,
+): Promise<Reconciliation> {
+  const attempt = begun ?? (await findNextAttempt(run.db, eventId));
+  // Somebody else was faster.
+  if (attempt === undefined) return { reconciled: [], failed: [] };
+  const failed = await judge(thrown, eventId, attempt, run);
+  try {
+    await recordFailedAttempt(run.db, failed, begun !== undefined);
+  } catch (error) {
+    if (begun !== undefined && !failed.counts)
+      run.owed.set(eventId, failed.error);
+    throw error;
+  }
+  if (!failed.counts) run.unexplained++;
+  return run.unexplained < MAX_UNEXPLAINED
+    ? { reconciled: [], failed: [failed] }
+    : { reconciled: [], failed: [failed], interruptedBy: thrown as Error };
 }
 
 /** Whose fault it was, and when the event is tried again. */
 async function judge(
   thrown: unknown,
   eventId: string,
-  attempt: BegunAttempt,
+  attempt: Attempt,
   { retry, random, isSchemaKnown }: Run,
 ): Promise<FailedAttempt> {
   const error = describeError(thrown);
@@ -235,15 +257,6 @@ async function judge(
   return { eventId, error, retryInMs, counts };
 }
 
-async function recordFailure(failed: FailedAttempt, run: Run): Promise<void> {
-  try {
-    await recordFailedAttempt(run.db, failed);
-  } catch (error) {
-    if (!failed.counts) run.owed.set(failed.eventId, failed.error);
-    throw error;
-  }
-}
-
 /** @throws when the database is still away; what it owes stays owed */
 export async function takeBackOwedAttempts({
   db,
@@ -253,12 +266,11 @@ export async function takeBackOwedAttempts({
     // First, so that nobody takes it back a second time meanwhile.
     owed.delete(eventId);
     try {
-      await recordFailedAttempt(db, {
-        eventId,
-        error,
-        retryInMs: 0,
-        counts: false,
-      });
+      await recordFailedAttempt(
+        db,
+        { eventId, error, retryInMs: 0, counts: false },
+        true,
+      );
     } catch (thrown) {
       owed.set(eventId, error);
       throw thrown;

@@ -1,5 +1,6 @@
 import type { Pool } from "pg";
-import { findPendingMigrations } from "../db/migrate.ts";
+import type { SchemaDifference } from "../db/migrate.ts";
+import { createSchemaComparison } from "../db/migrate.ts";
 import { createBatchLog } from "./batch-log.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { noCheckpoint } from "./checkpoint.ts";
@@ -7,7 +8,7 @@ import type { Config } from "./config.ts";
 import { CARD_EVENT_KINDS } from "./domain/card-event.ts";
 import { adminRoutes } from "./http/admin-routes.ts";
 import { createApp } from "./http/app.ts";
-import { healthRoutes } from "./http/health-routes.ts";
+import { NotReadyError, healthRoutes } from "./http/health-routes.ts";
 import { metricsRoute } from "./http/metrics-route.ts";
 import type { ListeningServer } from "./http/server.ts";
 import { listen } from "./http/server.ts";
@@ -29,7 +30,9 @@ import {
   createDatabase,
   createPool,
 } from "./store/database.ts";
-import { describeError, isDataFault } from "./store/errors.ts";
+import { describeError, isDataFault, isFullOrStuck } from "./store/errors.ts";
+import { isReadOnly } from "./store/spent-connections.ts";
+import { checkReceiverWrites } from "./store/write-checks.ts";
 import { listEvents } from "./store/event-records.ts";
 import type { Found, Recorded } from "./store/inbox.ts";
 import {
@@ -41,6 +44,8 @@ import { countOpenQuarantine, quarantine } from "./store/quarantine.ts";
 import { listQuarantine } from "./store/quarantine-records.ts";
 import { unreadableFields } from "./uqpay/decode-event.ts";
 import { readVersion } from "./version.ts";
+import type { Trouble } from "./trouble.ts";
+import { createTrouble } from "./trouble.ts";
 import { within } from "./within.ts";
 import { startWorker } from "./worker.ts";
 
@@ -55,6 +60,9 @@ export interface Service {
 
 /** A statement of the receiver takes about a millisecond; UQPAY's own patience is a matter of seconds. */
 const RECEIVE_QUERY_TIMEOUT_MS = 5_000;
+
+/** A balancer that sends nothing after a 503 must try again at some time: a delivery is the only way to find out. */
+const STORING = { firstDelayMs: 0, maxDelayMs: 0, rememberedMs: 10_000 };
 
 /** As long as the queue may take for one call. */
 const HINTS_TIMEOUT_MS = 2_000;
@@ -90,6 +98,7 @@ export async function startService(
       unreadableFields,
     },
   );
+  const compareSchema = await createSchemaComparison();
   const queue = createEventQueue(connection, { log });
   const hints = createHints({
     enqueue: (hint) => queue.enqueue(hint),
@@ -98,9 +107,11 @@ export async function startService(
       metrics.hintFailed();
     },
   });
+  const storing = createTrouble(STORING);
   const receiver = createReceiver({
     config,
     pool,
+    storing,
     hints,
     metrics,
     log,
@@ -118,15 +129,29 @@ export async function startService(
           log,
           onPoolError,
           checkpoint,
+          compareSchema,
         });
 
   let isStopping = false;
   const checks = {
     postgres: async () => {
-      await pool.query("select 1");
+      const isReceiver = config.role !== "worker";
+      await Promise.all([
+        isReceiver ? checkReceiverWrites(pool) : undefined,
+        worker?.checkWrites(),
+      ]).catch(explainNotReady);
+      if (storing.lasts())
+        throw new NotReadyError("deliveries could not be stored just now");
+      return worker?.isInTrouble() === true ? EVENTS_WAIT : undefined;
     },
-    queue: () => queue.ping(),
-    migrations: () => refuseUnlessMigrated(db),
+    queue: async () => {
+      await queue.ping();
+      return undefined;
+    },
+    migrations: async () => {
+      const difference = await compareSchema(db);
+      return judgeSchema(difference, worker === undefined);
+    },
   };
   const onUnavailable = reporter(log, "delivery not stored");
   const health = healthRoutes(checks, version, () => isStopping);
@@ -194,6 +219,7 @@ export function queueConnection(
 interface ReceiverParts {
   readonly config: Config;
   readonly pool: Pool;
+  readonly storing: Trouble;
   readonly hints: Hints;
   readonly metrics: Metrics;
   readonly log: Logger;
@@ -203,6 +229,7 @@ interface ReceiverParts {
 function createReceiver({
   config,
   pool,
+  storing,
   hints,
   metrics,
   log,
@@ -217,7 +244,15 @@ function createReceiver({
     nowMs: Date.now,
     onVerified: metrics.verified,
     record: async (entries) => {
-      const results = await recordEvents(pool, entries);
+      const results = await recordEvents(pool, entries).catch(
+        (error: unknown) => {
+          // Nothing was stored, and a new connection may lead to the server that took over.
+          if (isReadOnly(error)) return recordEvents(pool, entries);
+          if (isFullOrStuck(error)) storing.found();
+          throw error;
+        },
+      );
+      storing.isOver();
       checkpoint(
         "recorded",
         entries.map(({ eventId }) => eventId),
@@ -310,9 +345,37 @@ function knownState(text: string | undefined): EventState | undefined {
   return EVENT_STATES.find((state) => state === text);
 }
 
-async function refuseUnlessMigrated(db: Database): Promise<void> {
-  const pending = await findPendingMigrations(db);
-  if (pending.length > 0) throw new Error("the database lacks migrations");
+const EVENTS_WAIT = "events wait for a reason that is not theirs: see the log";
+
+/** In few and constant words, since anybody may read them. @throws always */
+function explainNotReady(error: unknown): never {
+  const code =
+    error instanceof Error && "code" in error ? String(error.code) : "";
+  const reason = NOT_READY.find(([states]) => states.test(code))?.[1];
+  throw reason === undefined ? error : new NotReadyError(reason);
+}
+
+const NOT_READY: readonly (readonly [RegExp, string])[] = [
+  [/^25006$/, "the server takes no writes"],
+  [/^42501$/, "a right is missing"],
+  [/^42(P01|703|883)$/, "a table or a column is missing"],
+];
+
+/**
+ * @param onlyRecords true: what a newer release has changed leaves the inbox as it is, so deliveries are taken in and wait
+ * for that release
+ * @throws NotReadyError when the work cannot be done
+ */
+function judgeSchema(
+  { pending, unknown }: SchemaDifference,
+  onlyRecords: boolean,
+): string | undefined {
+  if (pending.length > 0)
+    throw new NotReadyError("the database lacks migrations of this release");
+  if (unknown.length === 0) return undefined;
+  const reason = "a newer release has migrated the database";
+  if (onlyRecords) return reason;
+  throw new NotReadyError(reason);
 }
 
 function createRefusalReporter(

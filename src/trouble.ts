@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** What keeps a worker from its work: it tries again ever later, and never in a hot loop. */
+/** What keeps us from our work, again and again: it is tried ever later, and never in a hot loop. */
 export interface Trouble {
   /** Settles when it is time to try again: at once, unless the last try failed. */
   readonly pause: (signal: AbortSignal) => Promise<void>;
@@ -10,21 +10,26 @@ export interface Trouble {
   readonly lasts: () => boolean;
 }
 
-/** A worker that has had nothing to do for so long knows nothing of it any more. */
-const REMEMBERED_MS = 30_000;
+export interface TroubleOptions {
+  /** Before the second try; doubles with each further one. */
+  readonly firstDelayMs: number;
+  readonly maxDelayMs: number;
+  /** Who has had nothing to do for so long knows nothing of it any more. */
+  readonly rememberedMs: number;
+}
 
-export function createTrouble(delayMs: {
-  readonly first: number;
-  readonly max: number;
-}): Trouble {
+export function createTrouble(options: TroubleOptions): Trouble {
   let failures = 0;
   let failedAtMs = -Infinity;
   const count = () =>
-    performance.now() - failedAtMs < REMEMBERED_MS ? failures : 0;
+    performance.now() - failedAtMs < options.rememberedMs ? failures : 0;
   return {
     pause: async (signal) => {
       if (count() === 0) return;
-      const ms = Math.min(delayMs.first * 2 ** (failures - 1), delayMs.max);
+      const ms = Math.min(
+        options.firstDelayMs * 2 ** (failures - 1),
+        options.maxDelayMs,
+      );
       await sleep(ms, undefined, { signal }).catch(() => undefined);
     },
     found: () => {

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { SchemaDifference } from "../db/migrate.ts";
 import { createBatchLog } from "./batch-log.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { Config } from "./config.ts";
@@ -14,16 +15,20 @@ import { createEventWorker } from "./queue/event-worker.ts";
 import type { QueueConnection } from "./queue/queue-connection.ts";
 import type { OwedAttempts, Reconciliation } from "./reconcile-events.ts";
 import { reconcileEvents, takeBackOwedAttempts } from "./reconcile-events.ts";
+import type { SchemaGuard } from "./schema-guard.ts";
+import { startSchemaGuard } from "./schema-guard.ts";
 import { requeueStalled } from "./requeue-stalled.ts";
 import type { Database } from "./store/database.ts";
 import { createDatabase, createPool } from "./store/database.ts";
 import { describeError } from "./store/errors.ts";
 import { takeStalledEvents } from "./store/inbox.ts";
 import { dropOldBodies, dropResolvedBodies } from "./store/retention.ts";
+import { checkWorkerWrites } from "./store/write-checks.ts";
 import { createTrouble } from "./trouble.ts";
 import { createTurns } from "./take-turns.ts";
 
 export interface WorkerOptions {
+  readonly compareSchema: (db: Database) => Promise<SchemaDifference>;
   readonly config: Config;
   readonly databaseUrl: string;
   readonly connection: QueueConnection;
@@ -36,6 +41,10 @@ export interface WorkerOptions {
 
 /** The role `worker`: takes hints from the queue, and looks for events that have lost theirs. */
 export interface Worker {
+  /** @throws what keeps events from being applied: rights, tables, a server that takes no writes */
+  readonly checkWrites: () => Promise<void>;
+  /** Whether events wait for a reason that is not theirs. */
+  readonly isInTrouble: () => boolean;
   readonly stop: () => Promise<void>;
 }
 
@@ -45,7 +54,7 @@ const RECONCILE_QUERY_TIMEOUT_MS = 30_000;
 const LOCK_TIMEOUT_MS = 10_000;
 const MAX_RETRY_DELAY_MS = 60_000;
 /** While nothing can be applied for a reason that lies around the events, a lane tries again so often. */
-const TROUBLE_DELAY_MS = { first: 100, max: 2_000 };
+const TROUBLE = { firstDelayMs: 100, maxDelayMs: 2_000, rememberedMs: 30_000 };
 /** Longer than a hint takes to be placed: an event that young has not lost its hint. */
 const STALLED_GRACE_MS = 3_000;
 /**
@@ -81,7 +90,7 @@ export function startWorker(options: WorkerOptions): Worker {
   const stopping = new AbortController();
   const turns = createTurns();
   const owed: OwedAttempts = new Map();
-  const trouble = createTrouble(TROUBLE_DELAY_MS);
+  const trouble = createTrouble(TROUBLE);
   const reconciledLog = createBatchLog((line) => {
     log.info(line, "events reconciled");
   });
@@ -89,6 +98,7 @@ export function startWorker(options: WorkerOptions): Worker {
     eventIds: readonly string[],
     oneByOne: boolean,
   ): Promise<void> => {
+    if (!guard.isOpen()) throw new Error("the schema is not this release's");
     await trouble.pause(stopping.signal);
     const startedAt = performance.now();
     const retry = {
@@ -104,7 +114,7 @@ export function startWorker(options: WorkerOptions): Worker {
         random: Math.random,
         checkpoint,
         turns,
-        isSchemaKnown: () => Promise.resolve(true),
+        isSchemaKnown: guard.look,
         owed,
         signal: stopping.signal,
       },
@@ -138,7 +148,24 @@ export function startWorker(options: WorkerOptions): Worker {
     { concurrency: config.queue.concurrency, log },
   );
 
+  const guard = startSchemaGuard(
+    () => options.compareSchema(db),
+    (isOpen, difference) => {
+      if (isOpen) {
+        log.info("the schema is this release's again: events are applied");
+        worker.resume();
+      } else {
+        log.error(
+          difference,
+          "the schema is not this release's: events wait for a release that knows it",
+        );
+        worker.pause();
+      }
+    },
+  );
+
   const sweep = startPeriodic(config.queue.requeuePeriodMs, async (signal) => {
+    if (!guard.isOpen()) return;
     try {
       await takeBackOwedAttempts({ db, owed });
       const counts = await requeueStalled({
@@ -163,11 +190,14 @@ export function startWorker(options: WorkerOptions): Worker {
     }
   });
 
-  const retention = startRetention(config, db, log);
+  const retention = startRetention(config, db, guard, log);
 
   return {
+    checkWrites: () => checkWorkerWrites(pool),
+    isInTrouble: trouble.lasts,
     stop: async () => {
       stopping.abort();
+      await guard.stop();
       await worker.close();
       await sweep.stop();
       reconciledLog.flush();
@@ -184,11 +214,13 @@ const RETENTION_PAUSE_MS = 250;
 function startRetention(
   config: Config,
   db: Database,
+  guard: SchemaGuard,
   log: Logger,
 ): Periodic | undefined {
   const { retentionDays } = config;
   if (retentionDays === undefined) return undefined;
   return startPeriodic(RETENTION_PERIOD_MS, async (signal) => {
+    if (!guard.isOpen()) return;
     try {
       const counts = await pruneBodies(
         retentionLimit(retentionDays, Date.now()),
@@ -213,13 +245,13 @@ function retryLater(
   queue: EventQueue,
   metrics: Metrics,
 ): void {
-  for (const { eventId, retryInMs } of failed) {
+  for (const { eventId, retryInMs, counts } of failed) {
     if (retryInMs === undefined) continue;
     queue
       .enqueue({
         events: [{ eventId }],
         name: "retry",
-        oneByOne: true,
+        oneByOne: counts,
         delayMs: retryInMs,
       })
       .catch(() => {

@@ -32,6 +32,9 @@ export interface WaitingJob {
 
 /** A consumer's connections to one backend. */
 export interface OpenWorker {
+  /** Takes no new jobs; settles at once. */
+  pause(): Promise<void>;
+  resume(): Promise<void>;
   /** Takes no new jobs and waits for the active ones; may never settle when the backend is away. */
   close(): Promise<void>;
   /** Makes a `close` settle that waits for the backend. */

@@ -15,6 +15,9 @@ export interface EventJob {
 }
 
 export interface EventWorker {
+  /** Takes no new jobs, and leaves them to other workers. Those that are active go on. */
+  pause(): void;
+  resume(): void;
   /** Takes no new jobs and waits for the active ones, however long they take. Does not reject. */
   close(): Promise<void>;
 }
@@ -84,6 +87,12 @@ export function createEventWorker(
   );
 
   return {
+    pause: () => {
+      worker.pause().catch(reportError);
+    },
+    resume: () => {
+      worker.resume().catch(reportError);
+    },
     close: async () => {
       const closed = worker.close().catch(reportError);
       const farewell = new AbortController();

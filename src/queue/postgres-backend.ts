@@ -20,6 +20,10 @@ import {
   connectionOf,
   sessionStatements,
 } from "../store/session.ts";
+import {
+  cutConnection,
+  endSpentConnections,
+} from "../store/spent-connections.ts";
 import { tolerateErrors } from "./tolerate-errors.ts";
 import {
   type QueueConnection,
@@ -54,7 +58,13 @@ export function openPostgresQueue(
 
   return {
     add: (name, data, options) => queue.add(name, data, options),
-    ping: () => queue.isPaused(),
+    ping: async () => {
+      await backend.connection.waitUntilReady();
+      // Asks for all that adding a job asks for, and adds none.
+      await backend.connection.pool.query(
+        "insert into job (queue) select '' where false",
+      );
+    },
     // Not getJobs: for waiting jobs it ignores the order asked for and returns
     // the newest (get_range in 0002_functions.sql). Same order and index as
     // move_to_active.
@@ -105,6 +115,8 @@ export function openPostgresWorker(
   tolerateErrors(backend, onError);
 
   return {
+    pause: () => worker.pause(true),
+    resume: () => worker.resume(),
     close: () => worker.close(),
     // Nothing to cut: every statement and connection attempt has its time-out.
     abandon: () => undefined,
@@ -199,7 +211,7 @@ function listeningClient(sessions: Sessions): typeof pg.Client {
   };
 }
 
-/** BullMQ's backend, with five corrections so that it survives a lost server. */
+/** BullMQ's backend, with six corrections so that it survives a lost server. */
 const robustBackend =
   (sessions: Sessions): typeof createPostgresBackend =>
   (name, options, factoryOptions) => {
@@ -256,6 +268,18 @@ const robustBackend =
         isToldAgain = false;
       });
     });
+
+    // 6. A connection to a server that has become read-only stays where it is, and
+    //    so does the one that waits for notifications, which come from the new one.
+    endSpentConnections(
+      backend.connection.pool as unknown as Pick<pg.Pool, "on">,
+      () => {
+        const { listenClient } = backend.connection as unknown as {
+          listenClient?: pg.Client;
+        };
+        if (listenClient) cutConnection(listenClient);
+      },
+    );
     return backend;
   };
 

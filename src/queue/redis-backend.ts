@@ -21,6 +21,11 @@ const CLIENT_OPTIONS = {
   retryStrategy: (times) => Math.min(times * 100, 1_000),
   // For the server's end of a closing; the timer runs even after the end.
   disconnectTimeout: 200,
+  // A server that lost its place to another (READONLY), that has not read its
+  // data yet (LOADING) or wants a password (NOAUTH): the connection is of no
+  // more use, a new one may lead elsewhere. After a pause, see `retryStrategy`.
+  reconnectOnError: ({ message }) =>
+    /READONLY|^(LOADING|NOAUTH|MASTERDOWN)/.test(message),
 } satisfies RedisOptions;
 
 /**
@@ -80,7 +85,8 @@ export function openRedisQueue(
     },
     ping: async () => {
       await connected();
-      await client.ping();
+      // One that takes no writes (READONLY, OOM, MISCONF) is of no use to us, and a plain PING would not tell.
+      await client.set(`${connection.prefix}:${QUEUE_NAME}:ping`, "", "PX", 1);
     },
     oldestWaiting: async () => {
       await connected();
@@ -152,6 +158,8 @@ export function openRedisWorker(
   tolerateErrors(worker.getBackend(), onError);
 
   return {
+    pause: () => worker.pause(true),
+    resume: () => worker.resume(),
     close: async () => {
       await worker.close();
       abandon();

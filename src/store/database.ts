@@ -10,6 +10,7 @@ import type { Json } from "../domain/json.ts";
 import { prepareStatements } from "./prepare-statements.ts";
 import { limitSilence } from "./query-timeout.ts";
 import { connectionOf, sessionStatements } from "./session.ts";
+import { endSpentConnections } from "./spent-connections.ts";
 import { readTimestamptz } from "./timestamptz.ts";
 
 export const EVENT_STATES = [
@@ -201,6 +202,7 @@ export function createPool(options: PoolOptions): pg.Pool {
     },
   });
   const watch = limitSilence(pool, options.queryTimeoutMs);
+  endSpentConnections(pool);
   pool.on("connect", (client) => {
     // A connection that breaks between two statements of a transaction: the next statement fails with it. Without a
     // listener it would end the process.

@@ -52,6 +52,16 @@ export function isPassingFault(error: unknown): boolean {
  */
 const NAMES_ONLY = /^(08|25|28|3D|3F|42(?!601)|53|55|57|58)/;
 
+/**
+ * What a statement without a row does not meet: no room (53100, 53200), a statement that takes too long (57014; ours to
+ * pg), the system below (58), PostgreSQL itself (XX).
+ */
+export function isFullOrStuck(error: unknown): boolean {
+  if (error instanceof pg.DatabaseError)
+    return /^(53[12]00|57014|58|XX)/.test(error.code ?? "");
+  return error instanceof Error && error.message === "Query read timeout";
+}
+
 /** What went wrong, for a row or a log line. Where PostgreSQL's message may quote a value, which may be personal: cut. */
 export function describeError(error: unknown): string {
   if (error instanceof pg.DatabaseError) {

@@ -227,7 +227,7 @@ export async function beginAttempt(
   eventId: string,
   maxAttempts: number,
   leaseMs: number,
-): Promise<BegunAttempt | undefined> {
+): Promise<Attempt | undefined> {
   const { rows } = await sql<{
     state: EventState;
     attempts: number;
@@ -246,10 +246,25 @@ export async function beginAttempt(
   return { number: row.attempts, waitedMs: row.waited_ms };
 }
 
-export interface BegunAttempt {
+export interface Attempt {
+  /** The first one is 1. */
   readonly number: number;
   /** Since the event was recorded. */
   readonly waitedMs: number;
+}
+
+/** @returns what the next attempt would be; undefined when the event does not wait */
+export async function findNextAttempt(
+  db: Database,
+  eventId: string,
+): Promise<Attempt | undefined> {
+  const { rows } = await sql<{ attempts: number; waited_ms: number }>`
+    select attempts, extract(epoch from now() - received_at)::float8 * 1000 as waited_ms
+    from webhook_events
+    where event_id = ${eventId} and state = 'received'
+  `.execute(db);
+  const [row] = rows;
+  return row && { number: row.attempts + 1, waitedMs: row.waited_ms };
 }
 
 export interface FailedAttempt {
@@ -257,19 +272,21 @@ export interface FailedAttempt {
   readonly error: string;
   /** When the next attempt is due; undefined when there is none: the event is `failed`. */
   readonly retryInMs: number | undefined;
-  /** False: it was no fault of the event, and what `beginAttempt` counted is taken back. */
+  /** False: it was no fault of the event. */
   readonly counts: boolean;
 }
 
+/** @param isCounted whether `beginAttempt` has counted it; where it does not count, that is taken back */
 export async function recordFailedAttempt(
   db: Database,
   { eventId, error, retryInMs, counts }: FailedAttempt,
+  isCounted: boolean,
 ): Promise<void> {
   await db
     .updateTable("webhook_events")
     .set((eb) => ({
       state: retryInMs === undefined ? "failed" : "received",
-      attempts: eb("attempts", "-", counts ? 0 : 1),
+      attempts: eb("attempts", "+", Number(counts) - Number(isCounted)),
       last_error: error,
       hinted_at: fromNow(retryInMs ?? 0),
     }))

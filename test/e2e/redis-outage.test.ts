@@ -1,10 +1,12 @@
 import { afterEach, describe, expect, test } from "@jest/globals";
 import { Redis } from "ioredis";
 import { aStatusUpdate, deliver } from "../support/deliveries.ts";
+import { makeFolder, removeFolder } from "../support/process.ts";
 import type { RedisServer } from "../support/redis-server.ts";
 import { findFreePort, startRedisServer } from "../support/redis-server.ts";
 import type { TestService } from "../support/service.ts";
 import { isAvailable, startTestService } from "../support/service.ts";
+import { startTcpProxy } from "../support/tcp-proxy.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 /** A hint is given up after 2 s: an answer that waited for the queue would take longer than that. */
@@ -205,6 +207,121 @@ describeWithRedis("a service whose Redis goes away", () => {
       await target.untilApplied(APPLIED_WITHIN_MS);
 
       expect(await processed(target)).toEqual({ processed: 301 });
+    },
+    LIMIT_MS,
+  );
+
+  /** By hints: sooner than the sweep could find them. */
+  const untilHintsWork = (target: TestService) =>
+    waitFor(
+      async () => {
+        await deliverSome(target, 10);
+        await target.untilApplied(2_500);
+        return true;
+      },
+      { what: "events to be applied by their hints", timeoutMs: 20_000 },
+    );
+
+  test(
+    "follows its address from a Redis that has become a replica to the one that took over",
+    async () => {
+      // What a replica gets it writes to its folder.
+      const folder = await makeFolder();
+      redis = await startRedisServer(["--dir", folder]);
+      const next = await startRedisServer(["--dir", folder]);
+      const proxy = await startTcpProxy(redis.url);
+      const before = new Redis(redis.url);
+      try {
+        const target = await startOn(Number(new URL(proxy.url).port));
+        await target.untilApplied();
+
+        // What is connected stays where it is, and is answered READONLY.
+        await before.replicaof("127.0.0.1", next.port);
+        proxy.redirect(next.url);
+        await deliverSome(target, 50);
+        await target.untilApplied(APPLIED_WITHIN_MS);
+        await untilReady(target, "200 ready, queue up");
+        await untilHintsWork(target);
+
+        expect(Object.keys(await processed(target))).toEqual(["processed"]);
+      } finally {
+        before.disconnect();
+        await proxy.close();
+        await next.stop();
+        await removeFolder(folder);
+      }
+    },
+    LIMIT_MS,
+  );
+
+  test.each<
+    [
+      string,
+      (admin: Redis) => Promise<unknown>,
+      (admin: Redis) => Promise<unknown>,
+    ]
+  >([
+    [
+      "is a replica of one that is gone",
+      (admin) => admin.replicaof("127.0.0.1", 1),
+      (admin) => admin.replicaof("NO", "ONE"),
+    ],
+    [
+      "has no memory left",
+      (admin) => admin.config("SET", "maxmemory", "1"),
+      (admin) => admin.config("SET", "maxmemory", "0"),
+    ],
+    [
+      "wants a password",
+      async (admin) => {
+        await admin.config("SET", "requirepass", "secret");
+        await admin.call("CLIENT", "KILL", "TYPE", "normal");
+      },
+      (admin) => admin.config("SET", "requirepass", ""),
+    ],
+    [
+      "has lost its replicas",
+      (admin) => admin.config("SET", "min-replicas-to-write", "1"),
+      (admin) => admin.config("SET", "min-replicas-to-write", "0"),
+    ],
+    [
+      "cannot save",
+      async (admin) => {
+        // Its folder is gone: there is nowhere to save to.
+        await admin.config("SET", "save", "1 1");
+        await admin.bgsave();
+        await waitFor(
+          async () =>
+            /last_bgsave_status:err/.test(await admin.info("persistence")),
+          { what: "the saving to fail" },
+        );
+      },
+      (admin) => admin.config("SET", "save", ""),
+    ],
+  ])(
+    "goes on without a Redis that %s, says so, and uses it again afterwards",
+    async (_, breakIt, mendIt) => {
+      const folder = await makeFolder();
+      redis = await startRedisServer(["--dir", folder]);
+      await removeFolder(folder);
+      const admin = new Redis(redis.url);
+      try {
+        const target = await startOn(redis.port);
+        await target.untilApplied();
+
+        await breakIt(admin);
+        await deliverSome(target, 50);
+        await untilReady(target, "200 degraded, queue down");
+        await target.untilApplied(APPLIED_WITHIN_MS);
+        const during = await processed(target);
+        await mendIt(admin);
+        await untilReady(target, "200 ready, queue up");
+        await untilHintsWork(target);
+
+        expect(during).toEqual({ processed: 51 });
+      } finally {
+        admin.disconnect();
+      }
     },
     LIMIT_MS,
   );

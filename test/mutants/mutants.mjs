@@ -224,8 +224,8 @@ export const mutants = [
     edits: [
       {
         file: "src/reconcile-events.ts",
-        from: "    if (isPassingFault(error)) throw error;\n    // The error is not lost: the event that caused it will cause it again, alone.\n",
-        to: "    for (const eventId of eventIds)\n      await recordFailedAttempt(run.db, { eventId, error: describeError(error), retryInMs: undefined, counts: true });\n    return { reconciled: [], failed: [] };\n",
+        from: "    if (isPassingFault(error)) throw error;\n    const [eventId, ...others] = eventIds;\n",
+        to: "    for (const eventId of eventIds)\n      await recordFailedAttempt(run.db, { eventId, error: describeError(error), retryInMs: undefined, counts: true }, false);\n    return { reconciled: [], failed: [] };\n    const [eventId, ...others] = eventIds;\n",
       },
     ],
     tests: [integration("reconcile.test.ts", "does not hold its neighbours")],
@@ -370,8 +370,8 @@ export const mutants = [
     edits: [
       {
         file: "src/reconcile-events.ts",
-        from: "if (eventIds.length === 1 || run.signal.aborted)",
-        to: "if (eventIds.length > 0)",
+        from: "  if (run.signal.aborted)",
+        to: "  if (eventIds.length > 0) return reconcileOneByOne(eventIds, run);\n  if (run.signal.aborted)",
       },
     ],
     tests: [integration("reconcile.test.ts", "costs its 199 neighbours")],

@@ -12,6 +12,10 @@ export interface Taps {
 export interface TcpProxy {
   /** The target's URL, by way of the proxy. */
   readonly url: string;
+  /** From now on connections lead to another server; those that are open stay where they are. */
+  readonly redirect: (target: string) => void;
+  /** Ends the connections that are open. */
+  readonly cut: () => void;
   /** Also ends the connections that are open. */
   readonly close: () => Promise<void>;
 }
@@ -29,11 +33,13 @@ export async function startTcpProxy(
   port = 0,
 ): Promise<TcpProxy> {
   const url = new URL(target);
-  const upstreamPort = Number(url.port || 5432);
-  const upstreamHost = url.hostname;
+  let upstreamUrl = new URL(target);
   const clients = new Set<Socket>();
   const server = createServer((client) => {
-    const upstream = connect(upstreamPort, upstreamHost);
+    const upstream = connect(
+      Number(upstreamUrl.port || 5432),
+      upstreamUrl.hostname,
+    );
     const { sent, answered } = tap();
     clients.add(client);
     for (const socket of [client, upstream]) {
@@ -52,12 +58,19 @@ export async function startTcpProxy(
   await new Promise<void>((resolve) => {
     server.listen(port, "127.0.0.1", resolve);
   });
+  const cut = () => {
+    for (const client of clients) client.destroy();
+  };
   url.host = `127.0.0.1:${String((server.address() as AddressInfo).port)}`;
   return {
     url: url.href,
+    redirect: (other) => {
+      upstreamUrl = new URL(other);
+    },
+    cut,
     close: async () => {
       const closed = new Promise((resolve) => server.close(resolve));
-      for (const client of clients) client.destroy();
+      cut();
       await closed;
     },
   };
