@@ -116,6 +116,9 @@ function describeEvent(event: EventStory): string[] {
     `${at}  ${event_type}  ${event_id}`,
     `    signed ${signed_at}, received ${received_at}`,
     ...describeState(event),
+    ...(event.issues ?? []).map(
+      ({ path, message }) => `    not read: ${path} ${message}`,
+    ),
     ...describeRow(event, "cards"),
     ...describeRow(event, "authorizations"),
   ];

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { Command, Option } from "@commander-js/extra-typings";
 import type { Logger } from "../logger.ts";
 import { createLogger } from "../logger.ts";
@@ -69,6 +70,13 @@ async function serve(context: Context, folder: string): Promise<Outcome> {
   return { result: { signal } };
 }
 
+/** Not the URL itself, which has a password. It may stand in `.env`, which the reader's shell knows nothing of. */
+function configuredUrl(): string {
+  return existsSync(".env")
+    ? '"$(node --env-file=.env -p process.env.DATABASE_URL)"'
+    : '"$DATABASE_URL"';
+}
+
 function announce(
   { port, opsPort }: Service,
   databaseUrl: string,
@@ -85,7 +93,7 @@ function announce(
     [
       "",
       `  webhook URL   ${url}`,
-      `  database      psql ${config.postgres.url === undefined ? `'${databaseUrl}'` : '"$DATABASE_URL"'}`,
+      `  database      psql ${config.postgres.url === undefined ? `'${databaseUrl}'` : configuredUrl()}`,
       `  first event   npm run cli -- send card.status.update.succeeded${port === 3000 ? "" : ` --url ${url}`}`,
       "",
       "",

@@ -83,6 +83,8 @@ export interface EventStory {
   readonly attempts: number;
   readonly last_error: string | null;
   readonly processed_at: Instant | null;
+  /** Optional fields that could not be read and count as not stated. */
+  readonly issues: ToldEvent["issues"];
   /** Why its part in the story is not known whole. */
   readonly note: Note | null;
   /** What it changed, given what the events before it had said. Of what was not applied: nothing. */
@@ -288,6 +290,7 @@ function tellEvent(
     attempts: event.attempts,
     last_error: event.lastError,
     processed_at: event.processedAt,
+    issues: event.issues,
     note: noteOn(event, read),
     changes: chapter === undefined ? [] : changesIn(chapter),
     superseded: chapter === undefined ? [] : supersededIn(chapter),

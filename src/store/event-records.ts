@@ -158,6 +158,9 @@ export interface ToldEvent extends EventRecord {
   readonly attempts: number;
   readonly lastError: string | null;
   readonly processedAt: Instant | null;
+  /** Optional fields that could not be read and count as not stated. */
+  readonly issues:
+    readonly { readonly path: string; readonly message: string }[] | null;
 }
 
 /** All events about a card that are stored, in whatever state. */
@@ -167,7 +170,13 @@ export async function findEventsOfCard(
 ): Promise<ToldEvent[]> {
   const rows = await db
     .selectFrom("webhook_events")
-    .select([...RECORD_COLUMNS, "attempts", "last_error", "processed_at"])
+    .select([
+      ...RECORD_COLUMNS,
+      "attempts",
+      "last_error",
+      "processed_at",
+      "issues",
+    ])
     .where("card_id", "=", cardId)
     .orderBy("signed_at")
     .execute();
@@ -176,6 +185,7 @@ export async function findEventsOfCard(
     attempts: row.attempts,
     lastError: row.last_error,
     processedAt: row.processed_at,
+    issues: row.issues as ToldEvent["issues"],
   }));
 }
 

@@ -340,6 +340,28 @@ describe("explain tells", () => {
   );
 
   test(
+    "which optional field of an event could not be read",
+    async () => {
+      const event = aStatusUpdate({
+        ...aCard(),
+        available_balance: "1,000.00",
+      });
+      await tell(event);
+
+      const { out } = await explain(String(event.data["card_id"]));
+
+      expect(chapterOf(out, event.event_id)).toMatch(
+        /^ {4}not read: data\.available_balance /m,
+      );
+      expect(chapterOf(out, event.event_id)).toContain(
+        "card_status: NULL -> FROZEN",
+      );
+      expect(out).not.toContain("1,000.00");
+    },
+    LONG_MS,
+  );
+
+  test(
     "of an event whose body was dropped what still stands",
     async () => {
       const card = aCard();

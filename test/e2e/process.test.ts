@@ -1,7 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
   afterAll,
@@ -178,6 +180,49 @@ describe("a first start in an empty folder", () => {
       running.kill("SIGINT");
       expect(await running.ended).toBe(0);
       await removeFolder(home);
+    },
+    LIMIT_MS,
+  );
+});
+
+describe("the line for psql that a start prints", () => {
+  /** What psql is given when the line is pasted into a shell. */
+  async function paste(line: string, env: Record<string, string>, cwd: string) {
+    const shell = startCommand("sh", {
+      args: ["-c", `psql() { printf '%s' "$1"; }; ${line}`],
+      env,
+      cwd,
+    });
+    await shell.ended;
+    return shell.stdout();
+  }
+
+  test.each(["the environment", "a file .env"])(
+    "works as it is pasted, with a DATABASE_URL in %s",
+    async (place) => {
+      const home = await makeFolder();
+      const database = await createTestDatabase();
+      const withName = new URL(database.url);
+      withName.searchParams.set("application_name", "it's me");
+      const url = withName.href;
+      const env = { ...QUICK, LOG_LEVEL: "info" };
+      const known = place === "a file .env" ? {} : { DATABASE_URL: url };
+      if (place === "a file .env")
+        await writeFile(join(home, ".env"), `DATABASE_URL="${url}"\n`);
+
+      const running = startProcess("main.js", {
+        cwd: home,
+        env: { ...env, ...known },
+      });
+      const line = await running.untilOutput(/^ +database +(psql .*)$/m);
+      const given = await paste(line, known, home);
+      running.kill("SIGTERM");
+      await running.ended;
+      await database.drop();
+      await removeFolder(home);
+
+      expect(given).toBe(url);
+      expect(running.stdout()).not.toContain(url);
     },
     LIMIT_MS,
   );
