@@ -524,6 +524,10 @@ const CODES = new Set([
   ...["headers_too_large", "request_timeout", "expectation_failed"],
 ]);
 
+/** Nothing else refuses an event; the empty path is that of an envelope that is no object. */
+const REQUIRED =
+  /^(?:|event_id|event_type|data(?:\.(?:card_id|card_status|update_time|transaction_status))?)$/;
+
 /** What is wrong with the form of an answer, if anything. @param {import("./deliveries.mjs").Answer} answer */
 function faultOfForm({ status, headers, text }) {
   if (!/^application\/json; charset=utf-8$/.test(headers["content-type"] ?? ""))
@@ -550,7 +554,11 @@ function faultOfForm({ status, headers, text }) {
     (/** @type {any} */ issue) =>
       typeof issue.path === "string" && typeof issue.message === "string",
   );
-  return areRight ? undefined : "has issues of another form";
+  if (!areRight) return "has issues of another form";
+  const isOfRequired = (issues ?? []).every((/** @type {any} */ issue) =>
+    REQUIRED.test(issue.path),
+  );
+  return isOfRequired ? undefined : "refuses for a field that is optional";
 }
 
 // ---- Sending and accounting --------------------------------------------------------------------------------------
