@@ -561,6 +561,44 @@ describe.each(queueKinds.filter(isAvailable))(
       });
     });
 
+    describe("the words of a decline", () => {
+      test("are read in codes, too, and card_status only where they speak of the card", async () => {
+        const categories: Readonly<Record<string, string>> = {
+          "Forbid MCC from account": "mcc",
+          MCC_BLOCKED: "mcc",
+          scoped_card_mcc_not_allowed: "mcc",
+          MCC5999: "mcc",
+          "MCCs not permitted": "mcc",
+          "merchant-category blocked": "mcc",
+          INSUFFICIENT_FUNDS: "balance",
+          LIMIT_EXCEEDED: "limit",
+          INVALID_CVV2: "cvv",
+          CARD_FROZEN: "card_status",
+          "store closed": "other",
+        };
+        const cardId = randomUUID();
+
+        for (const description of Object.keys(categories))
+          await deliver(
+            service,
+            anMccDecline({ card_id: cardId, description }),
+          );
+        await service.untilApplied();
+
+        const rows = await service.rows(
+          "select description, decline_category, mcc_declined from authorizations where card_id = $1",
+          [cardId],
+        );
+        expect(
+          Object.fromEntries(
+            rows.map((row) => [row["description"], row["decline_category"]]),
+          ),
+        ).toEqual(categories);
+        for (const row of rows)
+          expect(row["mcc_declined"]).toBe(row["decline_category"] === "mcc");
+      });
+    });
+
     describe("whose rule declined", () => {
       test.each([
         ["the card blocks it", { blocked_mcc: ["5999"] }, "5999", "card"],

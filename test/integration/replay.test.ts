@@ -339,6 +339,32 @@ describe("replaying an event of the inbox", () => {
       ),
     ).toHaveLength(1);
   });
+
+  test("lists the fields that can still not be read, and no others", async () => {
+    const event = aCardUpdate({ card_limit: "1,000", currency: "SGD" });
+    await accepted(event);
+    await inbox.rows(
+      "update webhook_events set issues = $2 where event_id = $1",
+      [
+        event.event_id,
+        JSON.stringify([
+          { path: "data.card_limit", message: "an earlier version said so" },
+          { path: "data.currency", message: "can be read by now" },
+        ]),
+      ],
+    );
+
+    await replayEvent(inbox.db, event.event_id, false);
+
+    expect(await eventRow(event.event_id)).toMatchObject({
+      issues: [
+        {
+          path: "data.card_limit",
+          message: "must be a decimal, as text or number",
+        },
+      ],
+    });
+  });
 });
 
 describe("replaying a quarantined delivery", () => {
@@ -360,6 +386,51 @@ describe("replaying a quarantined delivery", () => {
       source_id: event.source_id,
       body: JSON.stringify(event),
     });
+  });
+
+  test("of which only an optional field cannot be read takes it in, and lists the field", async () => {
+    const event = aStatusUpdate({
+      card_status: "CANCELLED",
+      available_balance: "1,000.00",
+    });
+    await inbox.receiveBroken(event, Date.now());
+
+    const replay = await replayQuarantined(
+      inbox.db,
+      await quarantineIdOf(event),
+      false,
+    );
+
+    expect(replay.kind).toBe("applied");
+    expect(await eventRow(event.event_id)).toMatchObject({
+      state: "processed",
+      issues: [
+        {
+          path: "data.available_balance",
+          message: "must be a decimal, as text or number",
+        },
+      ],
+    });
+  });
+
+  test("that an earlier version kept with a card's number and a code takes it in without them", async () => {
+    const event = aStatusUpdate({
+      card_number: "5555341244441115",
+      cvv: "735",
+    });
+    await inbox.receiveBroken(event, Date.now());
+
+    await replayQuarantined(inbox.db, await quarantineIdOf(event), false);
+
+    const masked = { card_number: "555534******1115", cvv: null };
+    expect(await eventRow(event.event_id)).toMatchObject({
+      body: JSON.stringify({ ...event, data: { ...event.data, ...masked } }),
+    });
+    expect(
+      await inbox.rows("select card_number from cards where card_id = $1", [
+        event.data["card_id"],
+      ]),
+    ).toEqual([{ card_number: "555534******1115" }]);
   });
 
   test("makes a later redelivery a duplicate", async () => {

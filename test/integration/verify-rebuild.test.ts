@@ -260,6 +260,26 @@ describe("verifying", () => {
     expect(await verify(cardId)).toEqual([]);
   });
 
+  test("masks the card's number of a body that an earlier version stored as it came", async () => {
+    const event = aStatusUpdate({ card_number: "5555341244441115" });
+    const cardId = String(event.data["card_id"]);
+    await applyAtOnce([event]);
+    expect(await cardRow(cardId)).toMatchObject({
+      card_number: "555534******1115",
+    });
+    await service.rows(
+      "update cards set card_number = '5555341244441115' where card_id = $1",
+      [cardId],
+    );
+
+    const found = await rebuild(cardId);
+
+    expect(found.map(({ column, to }) => [column, to])).toEqual([
+      ["card_number", "555534******1115"],
+    ]);
+    expect(await verify(cardId)).toEqual([]);
+  });
+
   test("tells from what to what", async () => {
     const { cardId } = await aFullCard();
     await service.rows(
