@@ -34,6 +34,8 @@ import { decodeKeptEvent } from "./uqpay/decode-event.ts";
 export interface RecomputeProgress {
   readonly cardCount: number;
   readonly changes: readonly ColumnChange[];
+  /** Events that were applied and whose body cannot be read any more: what they set is taken from the rows. */
+  readonly unreadable: readonly string[];
 }
 
 /** A few megabytes of bodies at a time. */
@@ -50,10 +52,14 @@ export async function* verifyProjection(
       .setIsolationLevel("repeatable read")
       .setAccessMode("read only")
       .execute(async (trx) => {
-        const { stored, recomputed } = await recompute(trx, cardIds);
+        const { stored, recomputed, unreadable } = await recompute(
+          trx,
+          cardIds,
+        );
         return {
           cardCount: cardIds.length,
           changes: compareProjections(stored, recomputed.rows),
+          unreadable,
         };
       });
   }
@@ -71,7 +77,7 @@ export async function* rebuildProjection(
         ...seen.recomputed.authorizations.keys(),
       ]);
       // Again, under the lock: an event may have been applied in between.
-      const { stored, recomputed } = await recompute(trx, cardIds);
+      const { stored, recomputed, unreadable } = await recompute(trx, cardIds);
       const changes = compareProjections(stored, recomputed.rows);
       await writeChanged(
         trx,
@@ -79,7 +85,7 @@ export async function* rebuildProjection(
         recomputed,
         new Set(seen.recomputed.authorizations.keys()),
       );
-      return { cardCount: cardIds.length, changes };
+      return { cardCount: cardIds.length, changes, unreadable };
     });
   }
 }
@@ -111,9 +117,13 @@ interface Recomputed {
 async function recompute(
   trx: Transaction,
   cardIds: readonly string[],
-): Promise<{ stored: ProjectionRows; recomputed: Recomputed }> {
-  const records = await findAppliedEvents(trx, cardIds);
-  const events = decodeAll(records);
+): Promise<{
+  stored: ProjectionRows;
+  recomputed: Recomputed;
+  unreadable: readonly string[];
+}> {
+  const own = decodeAll(await findAppliedEvents(trx, cardIds));
+  const { records, events } = own;
   const transactionIds = [
     ...new Set([
       ...events.filter(isAuthorization).map((event) => event.transactionId),
@@ -126,21 +136,23 @@ async function recompute(
     transactionIds,
   );
 
-  const others = await findEventsOfOtherCards(
-    trx,
-    transactionIds,
-    storedAuthorizations,
-    records,
+  const others = decodeAll(
+    await findEventsOfOtherCards(
+      trx,
+      transactionIds,
+      storedAuthorizations,
+      records,
+    ),
   );
   const withoutBody = new Set(
-    [...records, ...others]
+    [...records, ...others.records]
       .filter(({ body }) => body === null)
       .map(({ eventId }) => eventId),
   );
   const cards = foldCards(storedCards, records, events);
   const authorizations = foldAuthorizations(
     storedAuthorizations,
-    [...events, ...decodeAll(others)]
+    [...events, ...others.events]
       .filter(isAuthorization)
       .filter(({ transactionId }) => transactionIds.includes(transactionId)),
     withoutBody,
@@ -148,6 +160,7 @@ async function recompute(
   return {
     stored: await readProjection(trx, cardIds, transactionIds),
     recomputed: { cards, authorizations, rows: toRows(cards, authorizations) },
+    unreadable: own.unreadable,
   };
 }
 
@@ -184,12 +197,42 @@ async function findEventsOfOtherCards(
   return found.filter(({ eventId }) => !own.has(eventId));
 }
 
-function decodeAll(records: readonly EventRecord[]): CardEvent[] {
-  return records.flatMap((record) => {
-    if (record.body === null || record.state !== "processed") return [];
+interface DecodedRecords {
+  readonly records: readonly EventRecord[];
+  readonly events: readonly CardEvent[];
+  readonly unreadable: readonly string[];
+}
+
+/** A body that cannot be read is as one that was dropped: the others tell nothing less for it. */
+function decodeAll(found: readonly EventRecord[]): DecodedRecords {
+  const records: EventRecord[] = [];
+  const events: CardEvent[] = [];
+  const unreadable: string[] = [];
+  for (const record of found) {
+    const decoded =
+      record.state === "processed" ? decodeKept(record) : undefined;
+    if (decoded === "unreadable") {
+      unreadable.push(record.eventId);
+      records.push({ ...record, body: null });
+      continue;
+    }
+    records.push(record);
+    if (decoded !== undefined) events.push(decoded);
+  }
+  return { records, events, unreadable };
+}
+
+function decodeKept(record: EventRecord): CardEvent | "unreadable" | undefined {
+  if (record.body === null) return undefined;
+  try {
     const decoded = decodeKeptEvent(record.body, record);
-    return decoded.kind === "known" ? [decoded.event] : [];
-  });
+    if (decoded.kind === "known") return decoded.event;
+    return decoded.kind === "unhandled" ? undefined : "unreadable";
+  } catch (error) {
+    // Somebody has edited the body: it is not even JSON.
+    if (error instanceof SyntaxError) return "unreadable";
+    throw error;
+  }
 }
 
 function isAuthorization(event: CardEvent): event is AuthorizationReported {

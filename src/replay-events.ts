@@ -12,7 +12,12 @@ import {
 } from "./store/quarantine-records.ts";
 import type { ColumnChange } from "./store/row-changes.ts";
 import { compareProjections, readProjection } from "./store/row-changes.ts";
-import type { DecodedEvent, Issue } from "./uqpay/decode-event.ts";
+import type {
+  Decoded,
+  DecodedEvent,
+  DeliveryTimes,
+  Issue,
+} from "./uqpay/decode-event.ts";
 import { decodeEvent, decodeKeptEvent } from "./uqpay/decode-event.ts";
 
 /** How replaying one event ended. */
@@ -44,7 +49,8 @@ export async function replayEvent(
     const record = await lockEvent(trx, eventId);
     if (record === undefined) return { kind: "not-found" };
     if (record.body === null) return { kind: "no-body" };
-    const decoded = decodeKeptEvent(record.body, record);
+    const decoded = decodeKept(record.body, record);
+    if (decoded.kind === "not-json") return NOT_JSON;
     if (decoded.kind === "malformed")
       return { kind: "still-invalid", issues: decoded.issues };
     if (decoded.kind !== "known") return { kind: "ignored" };
@@ -52,6 +58,22 @@ export async function replayEvent(
     await markReplayed(trx, eventId, decoded.unreadable);
     return { kind: "applied", changes };
   });
+}
+
+const NOT_JSON: Replay = {
+  kind: "still-invalid",
+  issues: [{ path: "", message: "is not JSON" }],
+};
+
+function decodeKept(body: string, times: DeliveryTimes): Decoded {
+  try {
+    return decodeKeptEvent(body, times);
+  } catch (error) {
+    // Somebody has edited the body. What JSON.parse says of it quotes it.
+    if (error instanceof SyntaxError)
+      return { kind: "not-json", isSensitive: false };
+    throw error;
+  }
 }
 
 /**
@@ -91,12 +113,7 @@ async function takeIn(
     signedAt,
     receivedAt: kept.receivedAt,
   });
-  if (decoded.kind === "not-json") {
-    return {
-      kind: "still-invalid",
-      issues: [{ path: "", message: "is not JSON" }],
-    };
-  }
+  if (decoded.kind === "not-json") return NOT_JSON;
   if (decoded.kind === "malformed")
     return { kind: "still-invalid", issues: decoded.issues };
 

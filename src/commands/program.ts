@@ -1,6 +1,7 @@
 import tab from "@bomb.sh/tab/commander";
 import { Command } from "@commander-js/extra-typings";
 import { readVersion } from "../version.ts";
+import { addEvent } from "./event.ts";
 import { addEvents } from "./events.ts";
 import { addExplain } from "./explain.ts";
 import type { Frame } from "./frame.ts";
@@ -28,6 +29,7 @@ export function makeProgram(frame: Frame): Command {
   addMigrate(program, frame);
   addSend(program, frame);
   addEvents(program, frame);
+  addEvent(program, frame);
   addQuarantine(program, frame);
   addReplay(program, frame);
   addVerify(program, frame);

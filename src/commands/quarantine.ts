@@ -25,6 +25,7 @@ export function addQuarantine(program: Command, frame: Frame): void {
         QUARANTINE_REASONS,
       ),
     )
+    .option("--card <card_id>", "only about this card")
     .option("--type <type>", "only of this event type")
     .option(
       "--since <time>",
@@ -63,13 +64,18 @@ export function addQuarantine(program: Command, frame: Frame): void {
 }
 
 type Filter = Parameters<typeof listQuarantine>[1] & {
+  readonly card?: string | undefined;
   readonly all?: true | undefined;
   readonly limit?: number | undefined;
 };
 
 function list(context: Context, options: Filter): Promise<Outcome> {
   return withDatabase(context, async (db) => {
-    const filter = { ...options, withResolved: options.all };
+    const filter = {
+      ...options,
+      cardId: options.card,
+      withResolved: options.all,
+    };
     const rows = await listQuarantine(
       db,
       filter,
@@ -81,8 +87,10 @@ function list(context: Context, options: Filter): Promise<Outcome> {
         "reason",
         "event_id",
         "event_type",
+        "card_id",
         "deliveries",
         "received_at",
+        "last_received_at",
         "issues",
         "resolution",
       ],
@@ -91,8 +99,10 @@ function list(context: Context, options: Filter): Promise<Outcome> {
         row.reason,
         row.eventId ?? "",
         row.eventType ?? "",
+        row.cardId ?? "",
         String(row.deliveries),
         row.receivedAt,
+        row.lastReceivedAt,
         (row.issues ?? [])
           .map(({ path, message }) => `${path} ${message}`)
           .join("; "),
@@ -104,9 +114,11 @@ function list(context: Context, options: Filter): Promise<Outcome> {
       reason: row.reason,
       event_id: row.eventId,
       event_type: row.eventType,
+      card_id: row.cardId,
       deliveries: row.deliveries,
       signed_at: row.signedAt,
       received_at: row.receivedAt,
+      last_received_at: row.lastReceivedAt,
       issues: row.issues,
       resolution: row.resolution,
     }));

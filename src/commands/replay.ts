@@ -6,7 +6,7 @@ import type { Database } from "../store/database.ts";
 import { EVENT_STATES, QUARANTINE_REASONS } from "../store/database.ts";
 import { listEvents } from "../store/event-records.ts";
 import { listQuarantine } from "../store/quarantine-records.ts";
-import { describeChange } from "./describe-change.ts";
+import { describeChange, toPlainChange } from "./describe-change.ts";
 import type { Context, Frame, Outcome } from "./frame.ts";
 import { JSON_OPTION } from "./frame.ts";
 import { isQuarantineId, readLimit, readTime } from "./read-options.ts";
@@ -120,6 +120,7 @@ function namesOf(options: object): string[] {
 /** One event to replay: what it is called, and how it is replayed. */
 interface Target {
   readonly name: string;
+  readonly ids: object;
   readonly replay: (isDryRun: boolean) => Promise<Replay>;
 }
 
@@ -132,14 +133,22 @@ async function replay(
   const isDryRun = choice.dryRun === true;
   const targets = await findTargets(db, ids, choice);
   const ends: object[] = [];
+  const unchanged = new Map<string, number>();
   let unresolved = 0;
-  for (const target of targets) {
-    const result = await target.replay(isDryRun);
-    if (!isResolved(result)) unresolved++;
-    context.print(describe(target.name, result, isDryRun));
-    ends.push({ name: target.name, ...result });
-    context.progress.tell(`${ends.length} of ${targets.length} replayed`);
+  for (const { name, ids: names, replay: run } of targets) {
+    const end = await run(isDryRun);
+    ends.push({ ...names, ...toPlain(end) });
+    if (!isResolved(end)) unresolved++;
+    const summary = summarize(end, isDryRun);
+    if (summary === undefined || targets.length === 1)
+      context.print(describe(name, end, isDryRun));
+    else unchanged.set(summary, (unchanged.get(summary) ?? 0) + 1);
+    context.progress.tell(
+      `${String(ends.length)} of ${String(targets.length)} ${isDryRun ? "looked at" : "replayed"}`,
+    );
   }
+  for (const [summary, count] of unchanged)
+    context.print(`${String(count)} ${summary}\n`);
   context.print(
     `${String(targets.length)} ${isDryRun ? "looked at, nothing changed" : "replayed"}` +
       `, ${String(unresolved)} of them could not be applied\n`,
@@ -165,15 +174,17 @@ async function findTargets(
         ...period,
         ids: isNamed ? ids : undefined,
         reason: choice.reason,
+        cardId: choice.card,
         withResolved: isNamed,
       },
       limit,
     );
-    const wanted = rows.filter(
-      ({ body }) => choice.card === undefined || cardIdIn(body) === choice.card,
-    );
-    return wanted.map(({ id, eventId }) => ({
-      name: `quarantine ${id}${eventId === null ? "" : ` (${eventId})`}`,
+    const eventIds = new Map(rows.map(({ id, eventId }) => [id, eventId]));
+    // An id that there is not is not passed over.
+    const wanted = isNamed ? [...new Set(ids)] : [...eventIds.keys()];
+    return wanted.map((id) => ({
+      name: nameOf(id, eventIds.get(id)),
+      ids: { quarantine_id: id, event_id: eventIds.get(id) ?? null },
       replay: (isDryRun) => replayQuarantined(db, id, isDryRun),
     }));
   }
@@ -186,20 +197,29 @@ async function findTargets(
         ).map(({ eventId }) => eventId);
   return found.map((eventId) => ({
     name: eventId,
+    ids: { event_id: eventId },
     replay: (isDryRun) => replayEvent(db, eventId, isDryRun),
   }));
 }
 
-/** A quarantined delivery has no column for it: whether it names a card at all may be what is wrong with it. */
-function cardIdIn(body: Buffer | null): unknown {
-  try {
-    const event = JSON.parse(body?.toString("utf8") ?? "null") as {
-      data?: { card_id?: unknown };
-    } | null;
-    return event?.data?.card_id;
-  } catch {
-    return undefined;
-  }
+function nameOf(id: string, eventId: string | null | undefined): string {
+  return `quarantine ${id}${eventId === null || eventId === undefined ? "" : ` (${eventId})`}`;
+}
+
+function toPlain(end: Replay): object {
+  const { kind, ...rest } = end;
+  return "changes" in rest
+    ? { outcome: kind, changes: rest.changes.map(toPlainChange) }
+    : { outcome: kind, ...rest };
+}
+
+/** What is said once for all that changed nothing; undefined: it is worth a line of its own. */
+function summarize(end: Replay, isDryRun: boolean): string | undefined {
+  if (end.kind === "ignored") return "of a type that has no handler";
+  if (end.kind === "stored-already") return "stored already";
+  return end.kind === "applied" && end.changes.length === 0
+    ? `${isDryRun ? "would be applied" : "applied"}, changing nothing`
+    : undefined;
 }
 
 function isResolved({ kind }: Replay): boolean {

@@ -1,14 +1,24 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "@commander-js/extra-typings";
 import type { RecomputeProgress } from "../recompute-projection.ts";
 import {
   rebuildProjection,
   verifyProjection,
 } from "../recompute-projection.ts";
-import type { Database } from "../store/database.ts";
+import type { Database, EventState } from "../store/database.ts";
+import type { OpenEvents } from "../store/event-records.ts";
+import {
+  countOpenEvents,
+  isKnownCard,
+  listEvents,
+} from "../store/event-records.ts";
+import { listQuarantine } from "../store/quarantine-records.ts";
 import type { ColumnChange } from "../store/row-changes.ts";
 import type { Context, Frame, Outcome } from "./frame.ts";
 import { JSON_OPTION } from "./frame.ts";
-import { describeChange } from "./describe-change.ts";
+import { describeChange, toPlainChange } from "./describe-change.ts";
+import { printable } from "./print.ts";
+import { CommandError } from "./usage-error.ts";
 import { withDatabase } from "./with-database.ts";
 
 export function addVerify(program: Command, frame: Frame): void {
@@ -22,7 +32,13 @@ export function addVerify(program: Command, frame: Frame): void {
     .option(...JSON_OPTION)
     .action((options) =>
       frame.run(options, (context) =>
-        withDatabase(context, (db) => verify(context, db, options.card)),
+        withDatabase(context, (db) =>
+          recompute(context, db, options.card, verifyProjection, {
+            done: "verified",
+            difference: ["difference", "differences"],
+            isFound: true,
+          }),
+        ),
       ),
     );
 }
@@ -38,57 +54,139 @@ export function addRebuild(program: Command, frame: Frame): void {
     .option(...JSON_OPTION)
     .action((options) =>
       frame.run(options, (context) =>
-        withDatabase(context, (db) => rebuild(context, db, options.card)),
+        withDatabase(context, (db) =>
+          recompute(context, db, options.card, rebuildProjection, {
+            done: "rebuilt",
+            difference: ["column changed", "columns changed"],
+            isFound: false,
+          }),
+        ),
       ),
     );
 }
 
-async function verify(
+type Recompute = (
+  db: Database,
+  cardId?: string,
+) => AsyncGenerator<RecomputeProgress>;
+
+interface Manner {
+  readonly done: string;
+  readonly difference: readonly [one: string, many: string];
+  /** Whether a difference is a finding, or was put right. */
+  readonly isFound: boolean;
+}
+
+async function recompute(
   context: Context,
   db: Database,
   cardId: string | undefined,
+  run: Recompute,
+  { done, difference, isFound }: Manner,
 ): Promise<Outcome> {
-  const { cards, differences } = await report(
-    context,
-    verifyProjection(db, cardId),
-  );
+  if (cardId !== undefined) await expectKnownCard(db, cardId);
+  const open = await settleOpenEvents(context, db, cardId);
+  let cards = 0;
+  const differences: ColumnChange[] = [];
+  const unreadable: string[] = [];
+  for await (const page of run(db, cardId)) {
+    cards += page.cardCount;
+    for (const change of page.changes) {
+      differences.push(change);
+      context.print(describeChange(change));
+    }
+    for (const eventId of page.unreadable) {
+      unreadable.push(eventId);
+      context.print(
+        `    webhook_events ${printable(eventId)} body: cannot be read; what it set is taken from the row\n`,
+      );
+    }
+    context.progress.tell(
+      `${String(cards)} cards ${done}, ${String(differences.length)} ${difference[1]}`,
+    );
+  }
   context.print(
-    `${String(cards)} cards verified, ${String(differences.length)} differences\n`,
+    `${count(cards, ["card", "cards"])} ${done}, ${count(differences.length, difference)}` +
+      `${unreadable.length === 0 ? "" : `, ${count(unreadable.length, ["event", "events"])} unreadable`}\n`,
   );
+  const unapplied = await sayUnapplied(context, db, cardId, open);
   return {
-    result: { cards, differences },
-    foundSomething: differences.length > 0,
+    result: {
+      cards,
+      differences: differences.map(toPlainChange),
+      unreadable_events: unreadable,
+      waiting: open.waiting,
+      failed: open.failed,
+      unapplied_events: unapplied,
+    },
+    foundSomething:
+      (isFound && differences.length > 0) ||
+      unreadable.length + open.waiting + open.failed > 0,
   };
 }
 
-async function rebuild(
+async function expectKnownCard(db: Database, cardId: string): Promise<void> {
+  if (await isKnownCard(db, cardId)) return;
+  const quarantined = await listQuarantine(db, { cardId }, 1);
+  throw new CommandError(
+    `There is no card ${printable(cardId)}: no event and no row speaks of it` +
+      (quarantined.length === 0
+        ? "."
+        : ", but an open delivery in the quarantine does. See quarantine --card."),
+  );
+}
+
+/** What is just being applied has this long to be; what then still waits is said. */
+const SETTLE_MS = 3_000;
+const SETTLE_PAUSE_MS = 100;
+
+async function settleOpenEvents(
   context: Context,
   db: Database,
   cardId: string | undefined,
-): Promise<Outcome> {
-  const { cards, differences } = await report(
-    context,
-    rebuildProjection(db, cardId),
-  );
-  context.print(
-    `${String(cards)} cards rebuilt, ${String(differences.length)} columns changed\n`,
-  );
-  return { result: { cards, differences } };
+): Promise<OpenEvents> {
+  const began = new Date();
+  for (;;) {
+    const open = await countOpenEvents(db, cardId, began);
+    const hasTime = Date.now() - began.getTime() < SETTLE_MS;
+    if (open.waiting === 0 || !hasTime) return open;
+    context.progress.tell(`${String(open.waiting)} events are being applied`);
+    await sleep(SETTLE_PAUSE_MS);
+  }
 }
 
-async function report(
+/** As many as a person reads. */
+const MOST_SHOWN = 20;
+
+/** Rows cannot have what these events say. */
+async function sayUnapplied(
   context: Context,
-  pages: AsyncGenerator<RecomputeProgress>,
-): Promise<{ cards: number; differences: readonly ColumnChange[] }> {
-  let cards = 0;
-  const differences: ColumnChange[] = [];
-  for await (const { cardCount, changes } of pages) {
-    cards += cardCount;
-    differences.push(...changes);
-    for (const change of changes) context.print(describeChange(change));
-    context.progress.tell(
-      `${String(cards)} cards read, ${String(differences.length)} differences`,
+  db: Database,
+  cardId: string | undefined,
+  { waiting, failed }: OpenEvents,
+): Promise<object[]> {
+  if (waiting + failed === 0) return [];
+  const listed = (state: EventState) =>
+    listEvents(db, { state, cardId }, MOST_SHOWN);
+  const events = [
+    ...(failed > 0 ? await listed("failed") : []),
+    ...(waiting > 0 ? await listed("received") : []),
+  ].slice(0, MOST_SHOWN);
+  context.print(
+    `${count(failed, ["event has", "events have"])} failed and ${count(waiting, ["waits", "wait"])}: no row has what they say\n`,
+  );
+  for (const { state, eventId, cardId: card, lastError } of events)
+    context.print(
+      `    ${state} ${printable(eventId)}${card === null ? "" : ` of card ${printable(card)}`}${lastError === null ? "" : `: ${printable(lastError)}`}\n`,
     );
-  }
-  return { cards, differences };
+  return events.map((event) => ({
+    event_id: event.eventId,
+    card_id: event.cardId,
+    state: event.state,
+    last_error: event.lastError,
+  }));
+}
+
+function count(number: number, [one, many]: readonly [string, string]): string {
+  return `${String(number)} ${number === 1 ? one : many}`;
 }

@@ -1,4 +1,5 @@
-import { findPendingMigrations } from "../../db/migrate.ts";
+import type { SchemaDifference } from "../../db/migrate.ts";
+import { createSchemaComparison } from "../../db/migrate.ts";
 import { findRunningPostgres } from "../embedded/embedded-postgres.ts";
 import { embeddedDataDir } from "../serve.ts";
 import type { Database } from "../store/database.ts";
@@ -68,9 +69,30 @@ async function withPool<Result>(
 }
 
 async function expectSchema(db: Database): Promise<void> {
-  const pending = await findPendingMigrations(db);
-  if (pending.length > 0)
+  const { pending, unknown } = await compareSchema(db);
+  if (unknown.length > 0)
     throw new CommandError(
-      `The database is empty or older than this release: ${pending.length} migrations are missing. Apply them with: npm run cli -- migrate`,
+      `The database is of a newer version than this tool (it has ${unknown.join(", ")}): use the tool of the version that the service runs.`,
     );
+  const [missing] = pending;
+  if (missing !== undefined)
+    throw new CommandError(
+      `The database is of an older version than this tool (it lacks ${missing}): run \`migrate\` first, or use the tool of the version that the service runs.`,
+    );
+}
+
+async function compareSchema(db: Database): Promise<SchemaDifference> {
+  const compare = await createSchemaComparison();
+  try {
+    return await compare(db);
+  } catch (error) {
+    const { code } = error as { readonly code?: string };
+    if (code === "42P01" || code === "3F000")
+      throw new CommandError(
+        "The database is empty: run `migrate` first, or start the service.",
+      );
+    // A login that may read the tables need not see which migrations made them.
+    if (code === "42501") return { pending: [], unknown: [] };
+    throw error;
+  }
 }

@@ -117,6 +117,54 @@ function matching<Selected>(
     );
 }
 
+/** How many events are stored that were not applied, of one card or of all. */
+export interface OpenEvents {
+  readonly waiting: number;
+  readonly failed: number;
+}
+
+export async function countOpenEvents(
+  db: Database,
+  cardId: string | undefined,
+  receivedBefore: Date,
+): Promise<OpenEvents> {
+  const { rows } = await sql<OpenEvents>`
+    select count(*) filter (where state = 'received' and received_at < ${receivedBefore})::int as waiting,
+           count(*) filter (where state = 'failed')::int as failed
+    from webhook_events
+    where (state = 'received' or state = 'failed')
+      and (${cardId ?? null}::text is null or card_id = ${cardId ?? null})
+  `.execute(db);
+  return rows[0] ?? { waiting: 0, failed: 0 };
+}
+
+/** Whether an event or a row speaks of this card. */
+export async function isKnownCard(
+  db: Database,
+  cardId: string,
+): Promise<boolean> {
+  const { rows } = await sql<{ is_known: boolean }>`
+    select exists (select from webhook_events where card_id = ${cardId})
+        or exists (select from cards where card_id = ${cardId})
+        or exists (select from authorizations where card_id = ${cardId}) as is_known
+  `.execute(db);
+  return rows[0]?.is_known === true;
+}
+
+/** Every column of an event that users may rely on; undefined when there is none of this id. */
+export async function findWholeEvent(
+  db: Database,
+  eventId: string,
+): Promise<Readonly<Record<string, unknown>> | undefined> {
+  const row = await db
+    .selectFrom("webhook_events")
+    .selectAll()
+    .where("event_id", "=", eventId)
+    .executeTakeFirst();
+  // When the queue was told of it is nobody's business but ours.
+  return row && { ...row, hinted_at: undefined };
+}
+
 /** An event with what is needed to apply it again. */
 export interface EventRecord {
   readonly eventId: string;

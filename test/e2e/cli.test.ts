@@ -199,7 +199,7 @@ describe("a command that is not understood", () => {
     [
       "explaining an unknown card",
       ["explain", "nobody"],
-      /No event about card nobody/,
+      /Nothing is known of card nobody/,
     ],
     ["sending no JSON", ["send", "none.json"], /none\.json cannot be read/],
   ])(
@@ -642,15 +642,15 @@ describe("verify and rebuild", () => {
 
       expect(found.code).toBe(1);
       expect(found.out).toContain(line);
-      expect(one.out).toBe(`${line}1 cards verified, 1 differences\n`);
+      expect(one.out).toBe(`${line}1 card verified, 1 difference\n`);
       expect(rebuilt).toEqual({
         code: 0,
-        out: `${line}1 cards rebuilt, 1 columns changed\n`,
+        out: `${line}1 card rebuilt, 1 column changed\n`,
         err: "",
       });
       expect(right).toEqual({
         code: 0,
-        out: "1 cards verified, 0 differences\n",
+        out: "1 card verified, 0 differences\n",
         err: "",
       });
     },
