@@ -1,6 +1,6 @@
 /**
- * Four projects, one folder each: `unit` and `property` need nothing, `integration` and `e2e` share one
- * PostgreSQL (and one Redis) that the global set-up starts. Types are checked by `npm run typecheck`.
+ * Projects, one folder each: `unit` and `property` need nothing, `integration` and `e2e` share one PostgreSQL (and one
+ * Redis) that the global set-up starts, `majors` starts the servers of other versions that POSTGRES_PACKAGES has. Types are checked by `npm run typecheck`.
  */
 function project(name, more = {}) {
   return {
@@ -33,6 +33,8 @@ export default {
     project("property"),
     project("integration", withServers),
     project("e2e", withServers),
+    // Older servers are no dependencies of this project: .ci/run brings them.
+    ...(process.env.POSTGRES_PACKAGES ? [project("majors")] : []),
   ],
   // For a machine that does other things, too. Jest reads it here only: in a project it is ignored.
   testTimeout: 60_000,

@@ -39,7 +39,12 @@ begin
     end if;
   end loop;
   -- Only a member may give things to a role. A superuser counts as one; who may merely create roles is none yet.
-  if not pg_has_role(current_user, 'uqpay_migrator', 'set') then
+  -- Before PostgreSQL 16 every member may also act as the role, and that right has no name of its own.
+  if not pg_has_role(
+    current_user,
+    'uqpay_migrator',
+    case when current_setting('server_version_num')::int < 160000 then 'member' else 'set' end
+  ) then
     execute format('grant uqpay_migrator to %I', current_user);
   end if;
   -- Create: BullMQ's migrations ask for it even where their schema exists. Temporary: BullMQ adds jobs through one.

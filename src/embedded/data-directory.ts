@@ -158,7 +158,7 @@ async function runInitdb(
     const [data = draft, password = directory.password] = shared.names;
     const child = spawn(
       binaries.initdb,
-      initdbArguments(data, password, durable),
+      initdbArguments(data, password, durable, binaries.major),
       {
         ...user,
         cwd: dirname(binaries.initdb),
@@ -184,6 +184,7 @@ function initdbArguments(
   data: string,
   passwordFile: string,
   durable: boolean,
+  major: number,
 ): string[] {
   return [
     ...[
@@ -197,8 +198,10 @@ function initdbArguments(
     ...[
       "--encoding=UTF8",
       "--locale=C",
-      "--locale-provider=builtin",
-      "--builtin-locale=C.UTF-8",
+      // Not before PostgreSQL 17.
+      ...(major < 17
+        ? []
+        : ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]),
     ],
     ...["--no-instructions", ...(durable ? [] : ["--no-sync"])],
   ];

@@ -63,6 +63,8 @@ export interface EmbeddedPostgresOptions {
   durable?: boolean;
   /** Further server settings, by their names in postgresql.conf. Address and port cannot be set here. */
   settings?: Readonly<Record<string, string>>;
+  /** The folder of the package that has PostgreSQL's programs. Default: the one that is installed here. */
+  binaries?: string;
   /** Default: the port used the last time if it is free, else one chosen by the operating system. */
   port?: number;
 }
@@ -88,7 +90,7 @@ export async function startEmbeddedPostgres(
 ): Promise<EmbeddedPostgres> {
   const directory = openDataDirectory(options.dataDir);
   const user = chooseServerUser(directory.cluster);
-  const binaries = await findBinaries(user);
+  const binaries = await findBinaries(user, options.binaries);
   const claim = claimDataDirectory(directory.owner, directory.path);
   try {
     boundLog(directory.log);
