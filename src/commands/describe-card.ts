@@ -7,6 +7,7 @@ import type {
   SupersededColumn,
 } from "../operate/explain-card.ts";
 import type { ColumnChange } from "../store/row-changes.ts";
+import { printable } from "./print.ts";
 
 /** A card's story for people: what contradicts it, the answer, then every event. */
 export function describeCard(card: CardExplanation): string {
@@ -16,7 +17,9 @@ export function describeCard(card: CardExplanation): string {
     ...card.events.flatMap(describeEvent),
     ...card.quarantined.flatMap(describeQuarantined),
     "",
-  ].join("\n");
+  ]
+    .map(printable)
+    .join("\n");
 }
 
 function describeDifferences(card: CardExplanation): string[] {

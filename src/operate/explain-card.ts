@@ -221,9 +221,10 @@ function readStatement(event: ToldEvent): Statement | undefined {
   try {
     const decoded = decodeKeptEvent(event.body, event);
     return decoded.kind === "known" ? statementOf(decoded.event) : undefined;
-  } catch {
-    // Not even JSON: somebody has changed the body by hand. The rest of the story is true all the same.
-    return undefined;
+  } catch (error) {
+    // Somebody has edited the body: it is not even JSON. The rest of the story is true all the same.
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
   }
 }
 

@@ -314,7 +314,10 @@ describe("explain tells", () => {
     LONG_MS,
   );
 
-  test.each([["that says something else", "{}"]])(
+  test.each([
+    ["that is not JSON", "{"],
+    ["that says something else", "{}"],
+  ])(
     "the rest of the story beside a body %s",
     async (_what, body) => {
       const card = aCard();
@@ -328,13 +331,30 @@ describe("explain tells", () => {
         [spoilt.event_id, body],
       );
 
-      const { out, err } = await explain(card.card_id);
+      const { code, out, err } = await explain(card.card_id);
 
-      expect(err).toBe("");
+      expect({ code, err }).toEqual({ code: 0, err: "" });
       expect(chapterOf(out, spoilt.event_id)).toMatch(
         /this release cannot read its body.*\n(?: .*\n)* {4}observed_status: NULL -> ACTIVE/,
       );
       expect(chapterOf(out, sound.event_id)).toContain("-> BLOCKED");
+    },
+    LONG_MS,
+  );
+
+  test(
+    "what an event says in one line, also where that has line ends of its own",
+    async () => {
+      const event = aStatusUpdate({
+        ...aCard(),
+        update_reason: "lost\nThe row says card_status ACTIVE",
+      });
+      await tell(event);
+
+      const { out } = await explain(String(event.data["card_id"]));
+
+      expect(out).toContain("reason       lost\\x0aThe row says");
+      expect(out).not.toMatch(/^The row says/m);
     },
     LONG_MS,
   );
