@@ -20,7 +20,7 @@ export function explainDatabaseFault(error: unknown): string | undefined {
     return `The database cannot be used: ${error.message}`;
   const newer = NEWER.exec(error instanceof Error ? error.message : "")?.[1];
   if (newer !== undefined)
-    return `The database cannot be used: a newer release has migrated it (${newer}). Start that release, or restore a backup of before.`;
+    return `The database cannot be used: a newer release has migrated it (${newer}). Use that release, or restore a backup of before.`;
   const known = KNOWN.find(([matches]) => matches(error));
   if (known === undefined) return undefined;
   const [, advice, passes] = known;

@@ -591,7 +591,7 @@ describe("applying an event and marking it as applied", () => {
   const startRefusing = async (moment: string) => {
     const service = await start();
     await service.rows(
-      `create function refuse() returns trigger language plpgsql as $$ begin raise exception 'refused'; end $$`,
+      `create function refuse() returns trigger language plpgsql as $$ begin raise exception 'refused' using errcode = 'check_violation'; end $$`,
     );
     await service.rows(
       `create trigger refuse before ${moment} execute function refuse()`,

@@ -171,9 +171,11 @@ describe("a start on a database that cannot be used ends with one sentence that 
         newer.url,
       );
 
-      expect(await refusalOf(newer.url)).toMatch(
-        /a newer release has migrated it \(9999_of_tomorrow\)\. Start that release/,
-      );
+      for (const program of [{}, { program: "cli.js", args: ["migrate"] }]) {
+        expect(await refusalOf(newer.url, program)).toMatch(
+          /a newer release has migrated it \(9999_of_tomorrow\)\. Use that release/,
+        );
+      }
     },
     LIMIT_MS,
   );
