@@ -19,9 +19,9 @@ const compositionFiles = [
 /** What the service does (the first five), and what its operator does with it. */
 const useCases = [
   "src/receive-webhook.ts",
-  "src/record-events.ts",
   "src/place-hints.ts",
   "src/reconcile-events.ts",
+  "src/apply-earlier-copies.ts",
   "src/requeue-stalled.ts",
   "src/prune-bodies.ts",
   "src/recompute-projection.ts",

@@ -80,6 +80,7 @@ begin
           to_regclass('public.quarantined_events'),
           to_regclass('public.cards'),
           to_regclass('public.authorizations'),
+          to_regclass('public.earlier_copies'),
           to_regclass('public.mcc_declines')
         )
       )
@@ -118,6 +119,9 @@ begin
     grant select, insert, update on webhook_events, quarantined_events, cards, authorizations to uqpay_writer;
     grant select on mcc_declines to uqpay_writer;
     grant select on cards, authorizations, mcc_declines to uqpay_reader;
+  end if;
+  if to_regclass('public.earlier_copies') is not null then
+    grant select, insert, update on earlier_copies to uqpay_writer;
   end if;
 end
 $$;

@@ -3,9 +3,7 @@ import { createBatcher } from "./batcher.ts";
 import type { Batcher } from "./batcher.ts";
 import type { Instant } from "./domain/instant.ts";
 import { instantFromEpochMs } from "./domain/instant.ts";
-import type { InboxWriter, InboxWriterOptions } from "./record-events.ts";
-import { createInboxWriter } from "./record-events.ts";
-import type { InboxEntry, Recorded } from "./store/inbox.ts";
+import type { Found, Identity, InboxEntry, Recorded } from "./store/inbox.ts";
 import type { QuarantineEntry } from "./store/quarantine.ts";
 import type { Decoded, DecodedEvent, Issue } from "./uqpay/decode-event.ts";
 import { decodeEvent, fieldOf } from "./uqpay/decode-event.ts";
@@ -27,7 +25,7 @@ export type Receipt =
       readonly eventId: string;
     };
 
-/** The events of one flush that are new and wait to be applied. */
+/** An event that waits to be applied: it is new, or a copy was signed before what it was applied with. */
 export interface NewEvent {
   readonly eventId: string;
   readonly eventType: string;
@@ -39,12 +37,19 @@ export interface ReceiveOptions {
   readonly nowMs: () => number;
   /** Told that a signature was right, by the secret at this place, from 1. */
   readonly onVerified: (place: number) => void;
-  readonly record: InboxWriterOptions["record"];
-  readonly findCopies: InboxWriterOptions["findCopies"];
-  readonly onBatch: InboxWriterOptions["onBatch"];
+  /** Makes entries durable in one commit; see `recordEvents`. */
+  readonly record: (
+    entries: readonly InboxEntry[],
+  ) => Promise<readonly Recorded[]>;
+  /** Looks for what is stored already; see `findCopies`. */
+  readonly findCopies: (
+    entries: readonly Identity[],
+  ) => Promise<readonly Found[]>;
+  /** Told of what a batch of entries came to, and how long it took. */
+  readonly onBatch: (results: readonly Recorded[], durationMs: number) => void;
   /** Writes to the quarantine. */
   readonly quarantine: (entries: readonly QuarantineEntry[]) => Promise<void>;
-  /** Told of new events after they are durable. Not awaited: an answer never waits for the queue. */
+  /** Told of events that wait after they are durable. Not awaited: an answer never waits for the queue. */
   readonly onRecorded: (events: readonly NewEvent[]) => void;
   /** Told of the optional fields that could not be read of an event that was recorded, each once. */
   readonly onUnreadable: (fields: readonly string[]) => void;
@@ -81,11 +86,10 @@ export function createWebhookReceiver(
     maxWaitMs: MAX_WAIT_MS,
     isItemFault: options.isItemFault,
   };
-  const inbox = createInboxWriter({
-    record: (entries) => recordAndTell(entries, options),
-    findCopies: options.findCopies,
-    onBatch: options.onBatch,
-    limits: { ...limits, halveFrom: HALVE_FROM },
+  const inbox = createBatcher({
+    ...limits,
+    halveFrom: HALVE_FROM,
+    flush: (entries: readonly InboxEntry[]) => recordAndTell(entries, options),
   });
   const quarantine = createBatcher({
     ...limits,
@@ -104,7 +108,7 @@ export function createWebhookReceiver(
 }
 
 interface Writers {
-  readonly inbox: InboxWriter;
+  readonly inbox: Batcher<InboxEntry, Recorded>;
   readonly quarantine: Batcher<QuarantineEntry, undefined>;
 }
 
@@ -227,6 +231,7 @@ async function recordEntry(
       await writers.quarantine.add({ reason: "event_id_conflict", ...kept });
       return { kind: "duplicate", eventId };
     case "duplicate":
+    case "earlier":
       return { kind: "duplicate", eventId };
   }
 }
@@ -234,35 +239,52 @@ async function recordEntry(
 /**
  * Whether UQPAY renews the timestamp for each of its five tries is not known: if it does not, the last try of
  * a genuine event is eight minutes old. It is refused, but not lost.
+ *
+ * Looks for its event once more behind the quarantine: one that is recorded at the same moment may have looked there
+ * before.
  */
 async function keepStale(
   kept: Kept,
   options: ReceiveOptions,
   writers: Writers,
 ): Promise<Receipt> {
-  const { eventId, bodySha256 } = kept;
-  const [found] =
-    eventId === undefined
-      ? []
-      : await options.findCopies([{ eventId, bodySha256 }]);
-  if (found !== "duplicate") {
+  const isStored = () => isCopyOfStored(kept, options);
+  if (!(await isStored())) {
     await writers.quarantine.add({ reason: "stale_timestamp", ...kept });
+    await isStored();
   }
   return { kind: "stale_timestamp" };
 }
 
+async function isCopyOfStored(
+  { eventId, eventType, cardId, bodySha256, signedAt }: Kept,
+  { findCopies, onRecorded }: ReceiveOptions,
+): Promise<boolean> {
+  if (eventId === undefined) return false;
+  const [found] = await findCopies([{ eventId, bodySha256, signedAt }]);
+  if (found === "earlier")
+    onRecorded([{ eventId, eventType: eventType ?? "", cardId }]);
+  return found === "duplicate" || found === "earlier";
+}
+
 async function recordAndTell(
   entries: readonly InboxEntry[],
-  { record, onRecorded, onUnreadable }: ReceiveOptions,
+  { record, onBatch, onRecorded, onUnreadable }: ReceiveOptions,
 ): Promise<readonly Recorded[]> {
+  const startedAt = performance.now();
   const results = await record(entries);
+  onBatch(results, performance.now() - startedAt);
   const recorded = entries.filter((_, index) => results[index] === "recorded");
   for (const { issues } of recorded)
     if (issues.length > 0) onUnreadable([...new Set(issues.map(fieldOf))]);
-  const fresh = recorded.filter(({ state }) => state === "received");
-  if (fresh.length > 0)
+  const waiting = entries.filter((entry, index) => {
+    const result = results[index];
+    const isNew = result === "recorded" && entry.state === "received";
+    return isNew || result === "earlier";
+  });
+  if (waiting.length > 0)
     onRecorded(
-      fresh.map(({ eventId, eventType, cardId }) => ({
+      waiting.map(({ eventId, eventType, cardId }) => ({
         eventId,
         eventType,
         cardId,

@@ -1,9 +1,11 @@
 import type { Authorization } from "./domain/authorization.ts";
 import { applyToAuthorization } from "./domain/authorization.ts";
 import type { Card } from "./domain/card.ts";
-import { applyToCard } from "./domain/card.ts";
+import { applyToCard, dateCardBack } from "./domain/card.ts";
 import type { AuthorizationReported, CardEvent } from "./domain/card-event.ts";
+import type { Instant } from "./domain/instant.ts";
 import type { Registers } from "./domain/registers.ts";
+import { dateBack } from "./domain/registers.ts";
 import {
   findReadableAuthorizations,
   findTransactionIdsOfCards,
@@ -72,22 +74,25 @@ export async function* rebuildProjection(
 ): AsyncGenerator<RecomputeProgress> {
   for await (const cardIds of pagesOfCards(db, cardId)) {
     yield await db.transaction().execute(async (trx) => {
-      const seen = await recompute(trx, cardIds);
-      await lockProjection(trx, cardIds, [
-        ...seen.recomputed.authorizations.keys(),
-      ]);
-      // Again, under the lock: an event may have been applied in between.
-      const { stored, recomputed, unreadable } = await recompute(trx, cardIds);
-      const changes = compareProjections(stored, recomputed.rows);
-      await writeChanged(
-        trx,
-        changes,
-        recomputed,
-        new Set(seen.recomputed.authorizations.keys()),
-      );
+      const { changes, unreadable } = await rebuildCards(trx, cardIds);
       return { cardCount: cardIds.length, changes, unreadable };
     });
   }
+}
+
+/** The same for a few cards, which are locked until the transaction ends. */
+export async function rebuildCards(
+  trx: Transaction,
+  cardIds: readonly string[],
+): Promise<Pick<RecomputeProgress, "changes" | "unreadable">> {
+  const seen = await recompute(trx, cardIds);
+  const locked = new Set(seen.recomputed.authorizations.keys());
+  await lockProjection(trx, cardIds, [...locked]);
+  // Again, under the lock: an event may have been applied in between.
+  const { stored, recomputed, unreadable } = await recompute(trx, cardIds);
+  const changes = compareProjections(stored, recomputed.rows);
+  await writeChanged(trx, changes, recomputed, locked);
+  return { changes, unreadable };
 }
 
 async function* pagesOfCards(
@@ -144,10 +149,8 @@ async function recompute(
       records,
     ),
   );
-  const withoutBody = new Set(
-    [...records, ...others.records]
-      .filter(({ body }) => body === null)
-      .map(({ eventId }) => eventId),
+  const withoutBody = signedTimes(
+    [...records, ...others.records].filter(({ body }) => body === null),
   );
   const cards = foldCards(storedCards, records, events);
   const authorizations = foldAuthorizations(
@@ -241,8 +244,8 @@ function isAuthorization(event: CardEvent): event is AuthorizationReported {
 
 /**
  * Where a body is gone, the fold begins with what the row has of it: the registers that it set, and the earliest
- * times, which name no event. Where the row's clocks are gone, too, nothing explains it, and only the row still has what
- * that event said.
+ * times, which name no event. Both may have to be dated back to a copy that was signed earlier. Where the row's clocks
+ * are gone, too, nothing explains it, and only the row still has what that event said.
  */
 function foldCards(
   stored: readonly Card[],
@@ -250,22 +253,27 @@ function foldCards(
   events: readonly CardEvent[],
 ): ReadonlyMap<string, Card> {
   const dropped = records.filter(({ body }) => body === null);
-  const droppedIds = new Set(dropped.map(({ eventId }) => eventId));
+  const cards = new Map<string, Card>();
+  for (const card of stored) {
+    const own = dropped.filter(({ cardId }) => cardId === card.cardId);
+    if (own.length === 0) continue;
+    const signedAtOf = signedTimes(own);
+    const registers = registersSetBy(signedAtOf, card.registers);
+    cards.set(card.cardId, dateCardBack({ ...card, registers }, signedAtOf));
+  }
   const droppedCards = new Set(dropped.map(({ cardId }) => cardId));
-  const cards = new Map<string, Card>(
-    stored
-      .filter(({ cardId }) => droppedCards.has(cardId))
-      .map((card) => [
-        card.cardId,
-        { ...card, registers: registersSetBy(droppedIds, card.registers) },
-      ]),
-  );
   for (const event of events)
     cards.set(event.cardId, applyToCard(cards.get(event.cardId), event));
   for (const { cardId, registers } of stored)
     if (droppedCards.has(cardId) && hasLostClocks(registers))
       cards.delete(cardId);
   return cards;
+}
+
+function signedTimes(
+  records: readonly EventRecord[],
+): ReadonlyMap<string, Instant> {
+  return new Map(records.map(({ eventId, signedAt }) => [eventId, signedAt]));
 }
 
 /** Every event sets this one. */
@@ -278,12 +286,15 @@ function hasLostClocks({
 function foldAuthorizations(
   stored: readonly Authorization[],
   events: readonly AuthorizationReported[],
-  withoutBody: ReadonlySet<string>,
+  withoutBody: ReadonlyMap<string, Instant>,
 ): ReadonlyMap<string, Authorization> {
   const authorizations = new Map<string, Authorization>();
   if (withoutBody.size > 0) {
     for (const one of stored) {
-      const registers = registersSetBy(withoutBody, one.registers);
+      const registers = dateBack(
+        registersSetBy(withoutBody, one.registers),
+        withoutBody,
+      );
       authorizations.set(one.transactionId, { ...one, registers });
     }
   }
@@ -299,7 +310,7 @@ function foldAuthorizations(
 
 /** The part of a row that can only be taken on trust: the body of what set it is gone. */
 function registersSetBy<Fields extends object>(
-  eventIds: ReadonlySet<string>,
+  events: ReadonlyMap<string, unknown>,
   registers: Registers<Fields>,
 ): Registers<Fields> {
   const entries = Object.entries(registers) as [
@@ -307,7 +318,7 @@ function registersSetBy<Fields extends object>(
     { clock: { eventId: string } },
   ][];
   return Object.fromEntries(
-    entries.filter(([, { clock }]) => eventIds.has(clock.eventId)),
+    entries.filter(([, { clock }]) => events.has(clock.eventId)),
   ) as Registers<Fields>;
 }
 

@@ -1,23 +1,21 @@
+import { computeAnew } from "./apply-earlier-copies.ts";
 import type { CardEvent } from "./domain/card-event.ts";
 import { applyToProjection } from "./reconcile-events.ts";
 import type { Database, Transaction } from "./store/database.ts";
+import { lowerSignedTimes } from "./store/earlier-copies.ts";
 import { describeError } from "./store/errors.ts";
 import { insertLateEvent, lockEvent } from "./store/event-records.ts";
 import { findStoredDigest, markReplayed } from "./store/inbox.ts";
 import { lockProjection } from "./store/projection-lock.ts";
 import type { QuarantineRecord } from "./store/quarantine-records.ts";
 import {
+  findQuarantinedTime,
   lockQuarantined,
   resolveQuarantined,
 } from "./store/quarantine-records.ts";
 import type { ColumnChange } from "./store/row-changes.ts";
 import { compareProjections, readProjection } from "./store/row-changes.ts";
-import type {
-  Decoded,
-  DecodedEvent,
-  DeliveryTimes,
-  Issue,
-} from "./uqpay/decode-event.ts";
+import type { Decoded, DeliveryTimes, Issue } from "./uqpay/decode-event.ts";
 import { decodeEvent, decodeKeptEvent } from "./uqpay/decode-event.ts";
 
 /** How replaying one event ended. */
@@ -25,7 +23,11 @@ export type Replay =
   | { readonly kind: "applied"; readonly changes: readonly ColumnChange[] }
   /** Its type still has no handler; out of the quarantine it is now stored as ignored. */
   | { readonly kind: "ignored" }
-  | { readonly kind: "stored-already" }
+  /** Changes where this copy was signed earlier than all that are known. */
+  | {
+      readonly kind: "stored-already";
+      readonly changes: readonly ColumnChange[];
+    }
   | { readonly kind: "still-invalid"; readonly issues: readonly Issue[] }
   /** Another content under this id is stored; which of the two is true, a person must find out. */
   | { readonly kind: "conflict" }
@@ -108,7 +110,8 @@ async function takeIn(
   kept: QuarantineRecord,
 ): Promise<Replay> {
   if (kept.body === null) return { kind: "no-body" };
-  const signedAt = kept.signedAt ?? kept.receivedAt;
+  const signedAt =
+    (await findQuarantinedTime(trx, kept.bodySha256)) ?? kept.receivedAt;
   const decoded = decodeEvent(kept.body, {
     signedAt,
     receivedAt: kept.receivedAt,
@@ -117,24 +120,18 @@ async function takeIn(
   if (decoded.kind === "malformed")
     return { kind: "still-invalid", issues: decoded.issues };
 
-  const { eventId } = decoded.envelope;
   const isHandled = decoded.kind === "known";
-  if (
-    !(await insertDecoded(
-      trx,
-      kept,
-      decoded,
-      isHandled ? "processed" : "ignored",
-    ))
-  ) {
-    const stored = await findStoredDigest(trx, eventId);
-    return {
-      kind:
-        stored?.equals(kept.bodySha256) === true
-          ? "stored-already"
-          : "conflict",
-    };
-  }
+  const isNew = await insertLateEvent(trx, {
+    ...decoded.envelope,
+    cardId: decoded.cardId,
+    body: decoded.isSensitive ? undefined : decoded.text,
+    bodySha256: kept.bodySha256,
+    signedAt,
+    receivedAt: kept.receivedAt,
+    issues: decoded.unreadable,
+    state: isHandled ? "processed" : "ignored",
+  });
+  if (!isNew) return compareWithStored(trx, kept, decoded.envelope.eventId);
   if (!isHandled) return { kind: "ignored" };
   return {
     kind: "applied",
@@ -142,22 +139,21 @@ async function takeIn(
   };
 }
 
-function insertDecoded(
+async function compareWithStored(
   trx: Transaction,
-  kept: QuarantineRecord,
-  decoded: DecodedEvent,
-  state: "processed" | "ignored",
-): Promise<boolean> {
-  return insertLateEvent(trx, {
-    ...decoded.envelope,
-    cardId: decoded.cardId,
-    body: decoded.isSensitive ? undefined : decoded.text,
-    bodySha256: kept.bodySha256,
-    signedAt: kept.signedAt ?? kept.receivedAt,
-    receivedAt: kept.receivedAt,
-    issues: decoded.unreadable,
-    state,
-  });
+  { bodySha256, signedAt }: QuarantineRecord,
+  eventId: string,
+): Promise<Replay> {
+  const stored = await findStoredDigest(trx, eventId);
+  if (stored?.equals(bodySha256) !== true) return { kind: "conflict" };
+  const lowered =
+    signedAt === null
+      ? []
+      : await lowerSignedTimes(trx, new Map([[eventId, signedAt]]));
+  return {
+    kind: "stored-already",
+    changes: await computeAnew(trx, lowered),
+  };
 }
 
 async function applyAndCompare(

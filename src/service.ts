@@ -30,11 +30,12 @@ import {
   createDatabase,
   createPool,
 } from "./store/database.ts";
+import { findOldestCopySeconds } from "./store/earlier-copies.ts";
 import { describeError, isDataFault, isFullOrStuck } from "./store/errors.ts";
 import { isReadOnly } from "./store/spent-connections.ts";
 import { checkReceiverWrites } from "./store/write-checks.ts";
 import { listEvents } from "./store/event-records.ts";
-import type { Found, Recorded } from "./store/inbox.ts";
+import type { Recorded } from "./store/inbox.ts";
 import {
   findCopies,
   findOldestWaitingSeconds,
@@ -87,7 +88,11 @@ export async function startService(
   const version = readVersion();
   const metrics = createMetrics(
     {
-      oldestWaitingSeconds: () => findOldestWaitingSeconds(db),
+      oldestWaitingSeconds: async () =>
+        Math.max(
+          await findOldestWaitingSeconds(db),
+          await findOldestCopySeconds(db),
+        ),
       openQuarantine: () => countOpenQuarantine(db),
     },
     {
@@ -293,12 +298,12 @@ function createReceiver({
   return { ...receiver, drain };
 }
 
-function countResults(results: readonly (Recorded | Found)[]) {
+function countResults(results: readonly Recorded[]) {
   const count = (kind: Recorded) =>
     results.filter((result) => result === kind).length;
   return {
     recorded: count("recorded"),
-    duplicates: count("duplicate"),
+    duplicates: count("duplicate") + count("earlier"),
     conflicts: count("conflict"),
   };
 }

@@ -1,5 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { SchemaDifference } from "../db/migrate.ts";
+import {
+  applyEarlierCopies,
+  applyStalledCopies,
+} from "./apply-earlier-copies.ts";
 import { createBatchLog } from "./batch-log.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { Config } from "./config.ts";
@@ -132,6 +136,13 @@ export function startWorker(options: WorkerOptions): Worker {
       throw outcome.interruptedBy;
     }
     if (count > 0) trouble.isOver();
+    // Those that did not wait any more: a copy may have been signed before what they were applied with.
+    if (count < eventIds.length && guard.isOpen())
+      tellOfCopies(await applyEarlierCopies(db, eventIds));
+  };
+  const tellOfCopies = (count: number) => {
+    if (count > 0)
+      log.info({ count }, "events dated back to copies signed earlier");
   };
 
   const addJob = createLanes({
@@ -181,6 +192,7 @@ export function startWorker(options: WorkerOptions): Worker {
       metrics.requeued("reconciled", counts.reconciled);
       if (counts.requeued + counts.reconciled > 0)
         log.warn(counts, "stalled events found");
+      tellOfCopies(await applyStalledCopies(db, STALLED_GRACE_MS, signal));
     } catch (error) {
       // The database is away: nothing can be found, and the next sweep looks again.
       log.error(

@@ -237,7 +237,7 @@ function describe(name: string, result: Replay, isDryRun: boolean): string {
     case "ignored":
       return `${name}: its type has no handler\n`;
     case "stored-already":
-      return `${name}: the same event is stored already\n`;
+      return `${name}: the same event is stored already\n${result.changes.map(describeChange).join("")}`;
     case "still-invalid":
       return `${name}: still invalid: ${result.issues.map(({ path, message }) => `${path} ${message}`).join("; ")}\n`;
     case "conflict":

@@ -2,10 +2,10 @@ import type { CardEvent } from "./card-event.ts";
 import type { Clock } from "./clock.ts";
 import { clockOf } from "./clock.ts";
 import type { Instant } from "./instant.ts";
-import { earlier, later } from "./instant.ts";
+import { earlier, earliestKnown, later } from "./instant.ts";
 import type { Json, JsonObject } from "./json.ts";
 import type { NewRegisters, Registers } from "./registers.ts";
-import { mergeRegisters, registersOf } from "./registers.ts";
+import { dateBack, mergeRegisters, registersOf } from "./registers.ts";
 
 /** A limit on spending. Amounts are decimal text; the interval is open (only PER_TRANSACTION works today). */
 export interface SpendingControl {
@@ -109,6 +109,29 @@ export function mergeCards(known: Card, news: Card): Card {
     : { cardId: known.cardId, registers, firstSeenAt, cancelRequestedAt };
 }
 
+/**
+ * What some events said, dated by the earlier times at which copies of them were signed.
+ *
+ * @param signedAtOf by event_id; events about this card
+ */
+export function dateCardBack(
+  card: Card,
+  signedAtOf: ReadonlyMap<string, Instant>,
+): Card {
+  const registers = dateBack(card.registers, signedAtOf);
+  const { cardStatus } = registers;
+  const isToBeCancelled = cardStatus?.value.status === "PRE_CANCEL";
+  return {
+    cardId: card.cardId,
+    registers,
+    firstSeenAt: [...signedAtOf.values()].reduce(earlier, card.firstSeenAt),
+    cancelRequestedAt: earliestKnown(
+      card.cancelRequestedAt,
+      isToBeCancelled ? cardStatus.clock.at : undefined,
+    ),
+  };
+}
+
 /** When the card's own spending rules were last set: the later of the two kinds of rules. */
 export function controlsUpdatedAt(card: Card): Instant | undefined {
   const { spendingControls, riskControl } = card.registers;
@@ -190,12 +213,4 @@ function ownTimeOf(event: CardEvent): Instant | undefined {
     case "card-observed":
       return undefined;
   }
-}
-
-function earliestKnown(
-  a: Instant | undefined,
-  b: Instant | undefined,
-): Instant | undefined {
-  if (a === undefined) return b;
-  return b === undefined ? a : earlier(a, b);
 }

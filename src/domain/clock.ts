@@ -12,7 +12,7 @@ export interface Clock {
   readonly authority: number;
   /** The event's own time, never later than `signedAt`. */
   readonly at: Instant;
-  /** The time in the signed header of the delivery that was stored: separates events of one second. */
+  /** The earliest time in the signed headers of the event's copies: separates events of one second. */
   readonly signedAt: Instant;
   /** Breaks what is left in the same way everywhere. */
   readonly eventId: string;

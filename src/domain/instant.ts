@@ -133,3 +133,12 @@ export function earlier(a: Instant, b: Instant): Instant {
 export function later(a: Instant, b: Instant): Instant {
   return a >= b ? a : b;
 }
+
+/** Undefined: not known. */
+export function earliestKnown(
+  a: Instant | undefined,
+  b: Instant | undefined,
+): Instant | undefined {
+  if (a === undefined) return b;
+  return b === undefined ? a : earlier(a, b);
+}

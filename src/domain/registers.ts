@@ -1,5 +1,7 @@
 import type { Clock } from "./clock.ts";
 import { compareClocks } from "./clock.ts";
+import type { Instant } from "./instant.ts";
+import { earlier } from "./instant.ts";
 
 /** A last-writer-wins register: what is known, and the clock that says how well. */
 export interface Register<Value> {
@@ -55,4 +57,24 @@ export function registersOf<Fields extends object>(
     if (value !== undefined) registers[field] = { value, clock };
   }
   return registers;
+}
+
+/**
+ * Dates anew what some events set, by the earlier time at which a copy of each was signed. No own time of an event is
+ * later than that, so what was dated later was dated by the signing.
+ *
+ * @param signedAtOf by event_id; what others set stays as it is
+ */
+export function dateBack<Fields extends object>(
+  registers: Registers<Fields>,
+  signedAtOf: ReadonlyMap<string, Instant>,
+): Registers<Fields> {
+  const entries = Object.entries(registers) as [string, Register<unknown>][];
+  return Object.fromEntries(
+    entries.map(([field, { value, clock }]) => {
+      const signedAt = signedAtOf.get(clock.eventId) ?? clock.signedAt;
+      const at = earlier(clock.at, signedAt);
+      return [field, { value, clock: { ...clock, at, signedAt } }];
+    }),
+  ) as Registers<Fields>;
 }

@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import type { Pool } from "pg";
 import type { Instant } from "../domain/instant.ts";
+import { earlier } from "../domain/instant.ts";
 import { byteaArray, textArray, timestamptzArray } from "./array-parameter.ts";
 import { compileOnce } from "./compile-once.ts";
 import type {
@@ -9,6 +10,8 @@ import type {
   Transaction,
   TransactionExecutor,
 } from "./database.ts";
+import { recordEarlierCopies } from "./earlier-copies.ts";
+import { findQuarantinedTimes } from "./quarantine.ts";
 
 /** What is wrong with a field, by its path in the delivered JSON. */
 export interface FieldIssue {
@@ -33,8 +36,11 @@ export interface InboxEntry {
   readonly issues: readonly FieldIssue[];
 }
 
-/** `conflict`: the event_id is stored already, with another content. */
-export type Recorded = "recorded" | "duplicate" | "conflict";
+/**
+ * `conflict`: the event_id is stored already, with another content. `earlier`: a copy that was signed before what the
+ * event was applied with; see `recordEarlierCopies`.
+ */
+export type Recorded = "recorded" | "duplicate" | "earlier" | "conflict";
 
 /**
  * Records events in one statement, which is one commit. Once it resolves, every entry is durable: its own
@@ -47,29 +53,36 @@ export async function recordEvents(
   entries: readonly InboxEntry[],
 ): Promise<Recorded[]> {
   const firsts = firstOfEachId(entries);
-  const inserted = await insertNew(pool, [...firsts.values()]);
-  // A statement of its own: the one before cannot see rows that another transaction committed meanwhile.
-  const stored = await findStoredDigests(
+  const rows = withEarliestTimes(firsts, entries);
+  const inserted = await insertNew(pool, rows);
+  const found = await compareWithStored(
     pool,
-    [...firsts.keys()].filter((eventId) => !inserted.has(eventId)),
+    entries,
+    new Map(
+      rows
+        .filter(({ eventId }) => inserted.has(eventId))
+        .map((row) => [row.eventId, row]),
+    ),
   );
-  return entries.map((entry) => {
+  return entries.map((entry, index) => {
     const { eventId } = entry;
-    const first = inserted.has(eventId) ? firsts.get(eventId) : undefined;
-    if (first === entry) return "recorded";
-    const digest = first?.bodySha256 ?? stored.get(eventId);
-    return compareWith(digest, entry) ?? "duplicate";
+    const isNew = inserted.has(eventId) && firsts.get(eventId) === entry;
+    return isNew ? "recorded" : (found[index] ?? "duplicate");
   });
 }
 
 /** What tells a copy of an event from another content under its id. */
-export type Identity = Pick<InboxEntry, "eventId" | "bodySha256">;
+export type Identity = Pick<InboxEntry, "eventId" | "bodySha256"> & {
+  /** Undefined where the header was no time. */
+  readonly signedAt: Instant | undefined;
+};
 
 /** What is stored under the id: the same, something else, or nothing. */
-export type Found = "duplicate" | "conflict" | undefined;
+export type Found = Exclude<Recorded, "recorded"> | undefined;
 
 /**
- * Looks for events without sending or storing them.
+ * Looks for events without sending or storing them. What is stored counts as signed when the earliest of its copies was,
+ * these included.
  *
  * @returns one result for each entry, in their order
  */
@@ -77,16 +90,65 @@ export async function findCopies(
   pool: Pool,
   entries: readonly Identity[],
 ): Promise<Found[]> {
-  const stored = await findStoredDigests(
-    pool,
-    entries.map(({ eventId }) => eventId),
-  );
-  return entries.map((entry) => compareWith(stored.get(entry.eventId), entry));
+  return compareWithStored(pool, entries, new Map());
 }
 
-function compareWith(stored: Buffer | undefined, entry: Identity): Found {
-  if (stored === undefined) return undefined;
-  return stored.equals(entry.bodySha256) ? "duplicate" : "conflict";
+type Stored = Pick<InboxEntry, "eventId" | "bodySha256" | "signedAt">;
+
+/**
+ * Always behind what was written, in statements of its own: they see what another transaction committed meanwhile. So of
+ * a stale copy that goes to the quarantine while its event is recorded, one of the two finds the other.
+ *
+ * @param inserted what has just been inserted
+ */
+async function compareWithStored(
+  pool: Pool,
+  entries: readonly Identity[],
+  inserted: ReadonlyMap<string, Stored>,
+): Promise<Found[]> {
+  const others = entries.filter(({ eventId }) => !inserted.has(eventId));
+  const [found, quarantined] = await Promise.all([
+    findStored(pool, [...new Set(others.map(({ eventId }) => eventId))]),
+    findQuarantinedTimes(pool, entries),
+  ]);
+  const storedAs = ({ eventId }: Identity) =>
+    inserted.get(eventId) ?? found.get(eventId);
+  const copies = entries.flatMap((entry) => {
+    const stored = storedAs(entry);
+    if (stored === undefined || !isCopyOf(entry, stored)) return [];
+    const { eventId, bodySha256 } = entry;
+    return [entry.signedAt, quarantined.get(bodySha256.toString("hex"))]
+      .filter((signedAt) => signedAt !== undefined)
+      .filter((signedAt) => signedAt < stored.signedAt)
+      .map((signedAt) => ({ eventId, bodySha256, signedAt }));
+  });
+  const noted = await recordEarlierCopies(pool, copies);
+  return entries.map((entry) => {
+    const stored = storedAs(entry);
+    if (stored === undefined) return undefined;
+    if (!isCopyOf(entry, stored)) return "conflict";
+    return noted.has(entry.eventId) ? "earlier" : "duplicate";
+  });
+}
+
+function isCopyOf(entry: Identity, stored: Stored): boolean {
+  return stored.bodySha256.equals(entry.bodySha256);
+}
+
+/** Copies that come together are as one that was signed when the earliest of them was. */
+function withEarliestTimes(
+  firsts: ReadonlyMap<string, InboxEntry>,
+  entries: readonly InboxEntry[],
+): InboxEntry[] {
+  if (firsts.size === entries.length) return [...firsts.values()];
+  return [...firsts.values()].map((first) => {
+    const signedAt = entries
+      .filter((entry) => entry.eventId === first.eventId)
+      .filter((entry) => isCopyOf(entry, first))
+      .map((entry) => entry.signedAt)
+      .reduce(earlier);
+    return { ...first, signedAt };
+  });
 }
 
 /** In the order of ids: two instances that insert the same ids in two orders would deadlock. */
@@ -99,6 +161,10 @@ function firstOfEachId(
   return new Map([...firsts].toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
 
+/**
+ * Leaves out first what is seen to be stored: `on conflict` alone waits for a worker that is about to mark the event as
+ * processed. Not by a join, for which PostgreSQL might read the whole inbox.
+ */
 async function insertNew(
   pool: Pool,
   rows: readonly InboxEntry[],
@@ -110,10 +176,13 @@ async function insertNew(
       insert into webhook_events
         (event_id, event_type, event_name, version, source_id, card_id, body, body_sha256, signed_at, state,
          issues)
-      select
-        unnest($1::text[]), unnest($2::text[]), unnest($3::text[]), unnest($4::text[]), unnest($5::text[]),
-        unnest($6::text[]), unnest($7::text[]), unnest($8::bytea[]), unnest($9::timestamptz[]), unnest($10::text[]),
-        unnest($11::text[])::jsonb
+      select * from (
+        select
+          unnest($1::text[]) as event_id, unnest($2::text[]), unnest($3::text[]), unnest($4::text[]),
+          unnest($5::text[]), unnest($6::text[]), unnest($7::text[]), unnest($8::bytea[]), unnest($9::timestamptz[]),
+          unnest($10::text[]), unnest($11::text[])::jsonb
+      ) entry
+      where (select true from webhook_events stored where stored.event_id = entry.event_id) is null
       on conflict (event_id) do nothing
       returning event_id`,
     values: [
@@ -138,18 +207,31 @@ export function issuesJson(issues: readonly FieldIssue[]): string | null {
   return issues.length === 0 ? null : JSON.stringify(issues);
 }
 
-/** The digests of those events that are stored. */
-async function findStoredDigests(
+/** What tells their copies, of those events that are stored. */
+async function findStored(
   pool: Pool,
   eventIds: readonly string[],
-): Promise<ReadonlyMap<string, Buffer>> {
+): Promise<ReadonlyMap<string, Stored>> {
   if (eventIds.length === 0) return new Map();
-  const { rows } = await pool.query<{ event_id: string; body_sha256: Buffer }>({
-    name: "find-digests",
-    text: "select event_id, body_sha256 from webhook_events where event_id = any($1::text[])",
+  const { rows } = await pool.query<{
+    event_id: string;
+    body_sha256: Buffer;
+    signed_at: Instant;
+  }>({
+    name: "find-stored",
+    text: "select event_id, body_sha256, signed_at from webhook_events where event_id = any($1::text[])",
     values: [textArray(eventIds)],
   });
-  return new Map(rows.map((row) => [row.event_id, row.body_sha256]));
+  return new Map(
+    rows.map((row) => [
+      row.event_id,
+      {
+        eventId: row.event_id,
+        bodySha256: row.body_sha256,
+        signedAt: row.signed_at,
+      },
+    ]),
+  );
 }
 
 /** An event that waited to be applied. */

@@ -1,5 +1,8 @@
 import { sql } from "kysely";
+import type { Pool } from "pg";
 import type { Instant } from "../domain/instant.ts";
+import { earliestKnown } from "../domain/instant.ts";
+import { byteaArray } from "./array-parameter.ts";
 import type { Database, QuarantineReason } from "./database.ts";
 
 export interface QuarantineEntry {
@@ -15,7 +18,7 @@ export interface QuarantineEntry {
   readonly signedAt: Instant | undefined;
 }
 
-/** Keeps deliveries that could not be taken in; one that is kept already is only counted. */
+/** Keeps deliveries that could not be taken in. Of one that is kept already it counts how often it came, and keeps the earliest signed time. */
 export async function quarantine(
   db: Database,
   entries: readonly QuarantineEntry[],
@@ -24,7 +27,7 @@ export async function quarantine(
   await db
     .insertInto("quarantined_events")
     .values(
-      rows.map(({ entry, deliveries }) => ({
+      rows.map(({ entry, deliveries, signedAt }) => ({
         reason: entry.reason,
         event_id: entry.eventId ?? null,
         event_type: entry.eventType ?? null,
@@ -33,7 +36,7 @@ export async function quarantine(
           entry.issues === undefined ? null : JSON.stringify(entry.issues),
         body: entry.body ?? null,
         body_sha256: entry.bodySha256,
-        signed_at: entry.signedAt ?? null,
+        signed_at: signedAt ?? null,
         deliveries,
       })),
     )
@@ -41,6 +44,8 @@ export async function quarantine(
       conflict.columns(["body_sha256", "reason"]).doUpdateSet({
         deliveries: sql`quarantined_events.deliveries + excluded.deliveries`,
         last_received_at: sql<Instant>`excluded.last_received_at`,
+        // It passes over NULL.
+        signed_at: sql`least(quarantined_events.signed_at, excluded.signed_at)`,
       }),
     )
     .execute();
@@ -49,6 +54,7 @@ export async function quarantine(
 interface Counted {
   readonly entry: QuarantineEntry;
   deliveries: number;
+  signedAt: Instant | undefined;
 }
 
 /**
@@ -62,10 +68,43 @@ function countByKey(
   for (const entry of entries) {
     const key = `${entry.bodySha256.toString("hex")} ${entry.reason}`;
     const known = counted.get(key);
-    if (known) known.deliveries++;
-    else counted.set(key, { entry, deliveries: 1 });
+    const { signedAt } = entry;
+    if (known === undefined)
+      counted.set(key, { entry, deliveries: 1, signedAt });
+    else {
+      known.deliveries++;
+      known.signedAt = earliestKnown(known.signedAt, signedAt);
+    }
   }
   return new Map([...counted].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** When the earliest delivery of each of these contents in the quarantine was signed, by the digest in hex. */
+export async function findQuarantinedTimes(
+  pool: Pool,
+  contents: readonly { readonly bodySha256: Buffer }[],
+): Promise<ReadonlyMap<string, Instant>> {
+  if (contents.length === 0) return new Map();
+  const { rows } = await pool.query<{
+    body_sha256: Buffer;
+    signed_at: Instant;
+  }>({
+    name: "find-quarantined-times",
+    // One by one: of many PostgreSQL might read the whole table instead.
+    text: `
+      select body_sha256, signed_at
+      from (
+        select body_sha256, (
+          select min(signed_at) from quarantined_events kept where kept.body_sha256 = content.body_sha256
+        ) as signed_at
+        from unnest($1::bytea[]) as content (body_sha256)
+      ) times
+      where signed_at is not null`,
+    values: [byteaArray(contents.map(({ bodySha256 }) => bodySha256))],
+  });
+  return new Map(
+    rows.map((row) => [row.body_sha256.toString("hex"), row.signed_at]),
+  );
 }
 
 /** How many open entries there are for each reason. */

@@ -7,14 +7,17 @@ const RECEIVER_WRITES = `
     select '', '', '', '', '', '', '', '', now(), '' where false
     on conflict (event_id) do nothing returning event_id;
   insert into quarantined_events (reason, body, body_sha256) select '', '', '' where false returning id;
-  update quarantined_events set deliveries = deliveries + 1 where false`;
+  update quarantined_events set deliveries = deliveries + 1 where false;
+  update webhook_events set signed_at = signed_at where false;
+  insert into earlier_copies (event_id, signed_at) select '', now() where false returning event_id`;
 const WORKER_WRITES = `
   update webhook_events set state = state, attempts = attempts, hinted_at = hinted_at where false
     returning event_id, body;
   insert into cards (card_id) select '' where false returning card_id;
   update cards set card_id = card_id where false returning field_clocks;
   insert into authorizations (transaction_id) select '' where false returning transaction_id;
-  update authorizations set transaction_id = transaction_id where false returning field_clocks`;
+  update authorizations set transaction_id = transaction_id where false returning field_clocks;
+  update earlier_copies set taken_at = taken_at where false returning event_id`;
 
 /** @throws what would keep a delivery from being stored by a connection of this pool */
 export async function checkReceiverWrites(pool: Pool): Promise<void> {

@@ -43,6 +43,7 @@ describe("migrations of an empty database", () => {
   const allTables = [
     "authorizations",
     "cards",
+    "earlier_copies",
     "mcc_declines",
     "quarantined_events",
     "webhook_events",

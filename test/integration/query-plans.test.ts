@@ -165,7 +165,11 @@ describe.each([
     test("a stale or conflicting delivery", async () => {
       const accesses = await watch.accessesOf(async () => {
         await findCopies(watch.pool, [
-          { eventId: "event-7", bodySha256: sha256(aStatusUpdate()) },
+          {
+            eventId: "event-7",
+            bodySha256: sha256(aStatusUpdate()),
+            signedAt: undefined,
+          },
         ]);
         await quarantine(db, [
           {

@@ -469,6 +469,7 @@ describe("replaying a quarantined delivery", () => {
 
     expect(await replayQuarantined(inbox.db, id, false)).toEqual({
       kind: "stored-already",
+      changes: [],
     });
     expect(await everything(inbox)).toEqual(before);
   });
@@ -481,6 +482,7 @@ describe("replaying a quarantined delivery", () => {
 
     expect(await replayQuarantined(inbox.db, id, false)).toEqual({
       kind: "stored-already",
+      changes: [],
     });
     expect(await quarantineRow(id)).toMatchObject({
       resolution: "the same event is stored already",

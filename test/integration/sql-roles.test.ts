@@ -33,6 +33,7 @@ const TABLES = [
   "quarantined_events",
   "cards",
   "authorizations",
+  "earlier_copies",
 ];
 
 /** Logins of the three groups, as roles.sql says to make them. Roles are the server's, so each has a name of its own. */

@@ -37,8 +37,8 @@ export const mutants = [
     edits: [
       {
         file: "src/store/inbox.ts",
-        from: "const inserted = await insertNew(pool, [...firsts.values()]);",
-        to: "const known = await findStoredDigests(pool, [...firsts.keys()]);\n  const inserted = await insertNew(pool, [...firsts.values()].filter(({ eventId }) => !known.has(eventId)));",
+        from: "const inserted = await insertNew(pool, rows);",
+        to: "const known = await findStored(pool, [...firsts.keys()]);\n  const inserted = await insertNew(pool, rows.filter(({ eventId }) => !known.has(eventId)));",
       },
       {
         file: "src/store/inbox.ts",
@@ -213,8 +213,8 @@ export const mutants = [
     edits: [
       {
         file: "src/receive-webhook.ts",
-        from: '    case "duplicate":\n      return { kind: "duplicate", eventId };',
-        to: '    case "duplicate":\n      return { kind: "accepted", eventId };',
+        from: '    case "duplicate":\n    case "earlier":\n      return { kind: "duplicate", eventId };',
+        to: '    case "duplicate":\n    case "earlier":\n      return { kind: "accepted", eventId };',
       },
     ],
     tests: [e2e("service.test.ts", "tells a new event from a known one")],

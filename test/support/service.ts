@@ -36,7 +36,7 @@ export interface TestService {
   readonly databaseUrl: string;
   /** Rows as PostgreSQL writes them: times and amounts as text. */
   readonly rows: (text: string, values?: readonly unknown[]) => Promise<Row[]>;
-  /** Resolves when no event waits to be applied any more. */
+  /** Resolves when nothing waits to be applied any more: no event, and no copy that was signed earlier. */
   readonly untilApplied: (timeoutMs?: number) => Promise<void>;
   /** Everything that was logged so far. */
   readonly log: () => string;
@@ -144,7 +144,8 @@ export async function untilApplied(
   await waitFor(
     async () => {
       const waiting = await rows(
-        "select event_id from webhook_events where state = 'received' limit 1",
+        `select event_id from webhook_events where state = 'received'
+         union all select event_id from earlier_copies where taken_at is null limit 1`,
       );
       return waiting.length === 0;
     },

@@ -2,6 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import {
   applyToCard,
   controlsUpdatedAt,
+  dateCardBack,
   statusFinality,
 } from "../../../src/domain/card.ts";
 import type { CardEvent } from "../../../src/domain/card-event.ts";
@@ -774,5 +775,31 @@ describe("an event that came before", () => {
     const card = cardAfter(newer);
 
     expect(applyToCard(card, older)).toBe(card);
+  });
+});
+
+describe("a card, dated back to a copy that was signed earlier", () => {
+  const nine = at("09:00:00");
+
+  test.each([
+    ["an announced status", aStatusAnnounced({ status: "PRE_CANCEL" })],
+    ["a status seen in passing", aCardObserved({ status: "PRE_CANCEL" })],
+    ["facts", aCardObserved({ facts: { cardLimit: "1" } })],
+  ])("is as if that copy alone had come: %s", (_, event) => {
+    const card = dateCardBack(
+      cardAfter(event),
+      new Map([[event.eventId, nine]]),
+    );
+
+    expect(toRow(card)).toEqual(toRow(cardAfter({ ...event, signedAt: nine })));
+  });
+
+  test("stays as it is where the copy is no earlier", () => {
+    const event = aStatusAnnounced({ status: "PRE_CANCEL" });
+    const card = cardAfter(event);
+
+    expect(
+      dateCardBack(card, new Map([[event.eventId, event.signedAt]])),
+    ).toEqual(card);
   });
 });

@@ -1,6 +1,10 @@
 import { describe, expect, test } from "@jest/globals";
 import type { Clock } from "../../../src/domain/clock.ts";
-import { mergeRegisters, registersOf } from "../../../src/domain/registers.ts";
+import {
+  dateBack,
+  mergeRegisters,
+  registersOf,
+} from "../../../src/domain/registers.ts";
 import { at } from "../../support/events.ts";
 
 interface Fields {
@@ -63,5 +67,33 @@ describe("registers", () => {
     const none = { name: undefined } as unknown as typeof known;
 
     expect(mergeRegisters(known, none)).toBe(known);
+  });
+});
+
+describe("registers of which a copy was signed earlier", () => {
+  const nine = at("09:00:00");
+  const signedAtOf = new Map([["e", nine]]);
+
+  test("are dated by it where their event's own time is not before that", () => {
+    const known = registersOf<Fields>({ name: "a" }, ten);
+
+    expect(dateBack(known, signedAtOf)).toEqual({
+      name: { value: "a", clock: { ...ten, at: nine, signedAt: nine } },
+    });
+  });
+
+  test("keep the event's own time where that is before it", () => {
+    const own = { ...ten, at: at("08:00:00"), finality: 2, authority: 1 };
+    const known = registersOf<Fields>({ name: "a" }, own);
+
+    expect(dateBack(known, signedAtOf)).toEqual({
+      name: { value: "a", clock: { ...own, signedAt: nine } },
+    });
+  });
+
+  test("stay as they are where another event set them", () => {
+    const known = registersOf<Fields>({ name: "a" }, { ...ten, eventId: "f" });
+
+    expect(dateBack(known, signedAtOf)).toEqual(known);
   });
 });
