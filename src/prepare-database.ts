@@ -12,6 +12,15 @@ import { explainDatabaseFault } from "./store/explain-fault.ts";
 /** As long as a database needs that is started together with this service. */
 const CONNECT_PATIENCE_MS = 30_000;
 const CONNECT_PAUSE_MS = 500;
+/**
+ * While a migration waits for a lock, all others who want the table wait behind it. So it gives up soon, lets them pass and
+ * tries again; at first before the second after which PostgreSQL looks for a deadlock, of which another could be the
+ * victim. When it has given way often it waits for longer: a worker that is a victim just tries again.
+ */
+const LOCK_TIMEOUT_MS = { first: 800, max: 3_000 };
+/** Somebody may be reading a large table. */
+const LOCK_PATIENCE_MS = 5 * 60_000;
+const LOCK_PAUSE_MS = { first: 250, max: 5_000 };
 /** A migration may rewrite a large table. */
 const MIGRATION_TIMEOUT_MS = 30 * 60_000;
 
@@ -29,8 +38,14 @@ export async function prepareDatabase(
 ): Promise<string[]> {
   try {
     await waitUntilReachable(() => examineDatabase(databaseUrl), log);
-    const applied = await migrateTables(databaseUrl, log);
-    await migrateQueue(connection);
+    const applied = await untilLocksAreFree(
+      (lockTimeoutMs) => migrateTables(databaseUrl, lockTimeoutMs, log),
+      log,
+    );
+    await untilLocksAreFree(
+      (lockTimeoutMs) => migrateQueue(connection, lockTimeoutMs),
+      log,
+    );
     if (applied.length > 0) log.info({ applied }, "database migrated");
     return applied;
   } catch (error) {
@@ -39,14 +54,51 @@ export async function prepareDatabase(
   }
 }
 
+/** Migrations come beside processes that go on working, and each is one transaction: what failed has left nothing. */
+async function untilLocksAreFree<Result>(
+  work: (lockTimeoutMs: number) => Promise<Result>,
+  log: Logger,
+): Promise<Result> {
+  const deadline = Date.now() + LOCK_PATIENCE_MS;
+  let lockTimeoutMs = LOCK_TIMEOUT_MS.first;
+  for (let pauseMs = LOCK_PAUSE_MS.first; ; pauseMs *= 2) {
+    try {
+      return await work(lockTimeoutMs);
+    } catch (error) {
+      if (!isLockFault(error) || Date.now() > deadline) throw error;
+      const waitMs = Math.min(pauseMs, LOCK_PAUSE_MS.max);
+      log.warn(
+        { error: describeError(error), waitMs },
+        "the migration waits for a lock that another session holds",
+      );
+      await sleep(waitMs);
+      lockTimeoutMs = Math.min(
+        Math.round(lockTimeoutMs * 1.25),
+        LOCK_TIMEOUT_MS.max,
+      );
+    }
+  }
+}
+
+/** Not given in time, or a deadlock, in which one of the two must give way. */
+function isLockFault(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    "code" in error &&
+    ["55P03", "40P01"].includes(String(error.code))
+  );
+}
+
 async function migrateTables(
   databaseUrl: string,
+  lockTimeoutMs: number,
   log: Logger,
 ): Promise<string[]> {
   const pool = createPool({
     url: databaseUrl,
     maxConnections: 1,
     queryTimeoutMs: MIGRATION_TIMEOUT_MS,
+    lockTimeoutMs,
     applicationName: "uqpay-card-sync migrations",
     onError: (error) => {
       log.error({ error: describeError(error) }, "database connection lost");

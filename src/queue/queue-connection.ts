@@ -25,8 +25,13 @@ const MIGRATION_TIMEOUT_MS = 60_000;
  * Applies BullMQ's own schema migrations; a no-op for Redis. Safe with many
  * instances at once: BullMQ takes an advisory lock, and all of it is one
  * transaction.
+ *
+ * @param lockTimeoutMs a lock that is not had in this time ends it with 55P03
  */
-export async function migrateQueue(connection: QueueConnection): Promise<void> {
+export async function migrateQueue(
+  connection: QueueConnection,
+  lockTimeoutMs?: number,
+): Promise<void> {
   if (connection.kind === "redis") return;
 
   const client = new pg.Client({
@@ -44,6 +49,7 @@ export async function migrateQueue(connection: QueueConnection): Promise<void> {
       sessionStatements({
         schema: QUEUE_SCHEMA,
         statementTimeoutMs: MIGRATION_TIMEOUT_MS,
+        lockTimeoutMs,
       }),
     );
     if ((await appliedVersion(client)) < LATEST_SCHEMA_VERSION) {
