@@ -124,6 +124,7 @@ async function open(dist) {
         bodySha256: createHash("sha256").update(body).digest(),
         signedAt: instantFromEpochMs(Date.now()),
         state: "received",
+        issues: [],
       }));
       const cost = await costOf(inboxPid, async () => {
         for (let at = 0; at < entries.length; at += RECORDED_TOGETHER)

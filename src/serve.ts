@@ -1,8 +1,10 @@
-import { join } from "node:path";
 import type { Config } from "./config.ts";
 import { ConfigError } from "./config.ts";
 import type { EmbeddedPostgres } from "./embedded/embedded-postgres.ts";
-import { startEmbeddedPostgres } from "./embedded/embedded-postgres.ts";
+import {
+  developmentDataDir,
+  startEmbeddedPostgres,
+} from "./embedded/embedded-postgres.ts";
 import type { Logger } from "./logger.ts";
 import { prepareDatabase } from "./prepare-database.ts";
 import type { Service } from "./service.ts";
@@ -70,15 +72,10 @@ async function openDatabase(
   return { url: embedded.url(), close: () => embedded.stop() };
 }
 
-/** Where the embedded PostgreSQL keeps everything. */
-export function embeddedDataDir(folder: string): string {
-  return join(folder, ".data", "postgres");
-}
-
 async function startEmbedded(folder: string): Promise<EmbeddedPostgres> {
   try {
     return await startEmbeddedPostgres({
-      dataDir: join(folder, ".data", "postgres"),
+      dataDir: developmentDataDir(folder),
     });
   } catch (error) {
     throw new ConfigError((error as Error).message);

@@ -44,6 +44,7 @@ const server = createServer((request, response) => {
       bodySha256: hash("sha256", body, "buffer"),
       signedAt: instantFromEpochMs(Number(timestamp)),
       state: "received",
+      issues: [],
     });
     const answer = JSON.stringify({
       status: "accepted",

@@ -11,6 +11,8 @@ export function reconcileOptions(db, { checkpoint, turns }) {
     random: Math.random,
     checkpoint,
     turns,
+    isSchemaKnown: () => Promise.resolve(true),
+    owed: new Map(),
     signal: new AbortController().signal,
   };
 }

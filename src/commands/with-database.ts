@@ -1,7 +1,9 @@
 import type { SchemaDifference } from "../../db/migrate.ts";
 import { createSchemaComparison } from "../../db/migrate.ts";
-import { findRunningPostgres } from "../embedded/embedded-postgres.ts";
-import { embeddedDataDir } from "../serve.ts";
+import {
+  developmentDataDir,
+  findRunningPostgres,
+} from "../embedded/embedded-postgres.ts";
 import type { Database } from "../store/database.ts";
 import { createDatabase, createPool } from "../store/database.ts";
 import { examineDatabase } from "../store/examine-database.ts";
@@ -35,7 +37,7 @@ export async function withAnyDatabase<Result>(
 ): Promise<Result> {
   const url =
     config.postgres.url ??
-    (await findRunningPostgres(embeddedDataDir(process.cwd())));
+    (await findRunningPostgres(developmentDataDir(process.cwd())));
   if (url === undefined) {
     throw new CommandError(
       "There is no database: set DATABASE_URL, or run npm start in this folder.",

@@ -1,4 +1,5 @@
 import { statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { findBinaries, type Binaries } from "./binaries.ts";
 import { claimDataDirectory, type Claim } from "./claim.ts";
@@ -47,6 +48,11 @@ const NOT_DURABLE = {
   synchronous_commit: "off",
   full_page_writes: "off",
 };
+
+/** Where the PostgreSQL of `npm start` keeps everything. */
+export function developmentDataDir(folder: string): string {
+  return join(folder, ".data", "postgres");
+}
 
 /** A running PostgreSQL server of this process. */
 export interface EmbeddedPostgres {

@@ -100,7 +100,7 @@ async function refusalOf(
     env: { ...QUICK, ...env, DATABASE_URL: url },
   });
   const code = await running.ended;
-  const said = running.stderr();
+  const said = withoutProgress(running.stderr());
   expect(said).toMatch(/^[^\n]+\n$/);
   expect({
     code,
@@ -385,6 +385,11 @@ describe("a server behind a socket", () => {
   );
 });
 
+/** On a slow machine the tool also tells how far it is. */
+function withoutProgress(text: string): string {
+  return text.replace(/^.* …\n/gm, "");
+}
+
 /** Service, queue and tool. */
 async function expectToWork(url: string, env: Record<string, string> = {}) {
   const all = { ...QUICK, ...env, DATABASE_URL: url };
@@ -401,10 +406,9 @@ async function expectToWork(url: string, env: Record<string, string> = {}) {
     args: ["verify"],
     env: all,
   });
-  expect({ code: await tool.ended, stderr: tool.stderr() }).toEqual({
-    code: 0,
-    stderr: "",
-  });
+  const code = await tool.ended;
+  const complaints = withoutProgress(tool.stderr());
+  expect({ code, complaints }).toEqual({ code: 0, complaints: "" });
   running.kill("SIGTERM");
   expect(await running.ended).toBe(0);
   expect(running.stderr()).toBe("");
