@@ -137,6 +137,12 @@ export async function startService(
           compareSchema,
         });
 
+  const lacksMigrations = () =>
+    compareSchema(db).then(
+      ({ pending }) => pending.length > 0,
+      // A database that was never migrated has no list of its migrations either.
+      isOfSchema,
+    );
   let isStopping = false;
   const checks = {
     postgres: async () => {
@@ -144,7 +150,11 @@ export async function startService(
       await Promise.all([
         isReceiver ? checkReceiverWrites(pool) : undefined,
         worker?.checkWrites(),
-      ]).catch(explainNotReady);
+      ]).catch(async (error: unknown) => {
+        // What a migration is still to bring is missing there, and not here.
+        const isOfMigrations = isOfSchema(error) && (await lacksMigrations());
+        if (!isOfMigrations) explainNotReady(error);
+      });
       if (storing.lasts())
         throw new NotReadyError("deliveries could not be stored just now");
       return worker?.isInTrouble() === true ? EVENTS_WAIT : undefined;
@@ -354,16 +364,25 @@ const EVENTS_WAIT = "events wait for a reason that is not theirs: see the log";
 
 /** In few and constant words, since anybody may read them. @throws always */
 function explainNotReady(error: unknown): never {
-  const code =
-    error instanceof Error && "code" in error ? String(error.code) : "";
+  const code = sqlStateOf(error);
   const reason = NOT_READY.find(([states]) => states.test(code))?.[1];
   throw reason === undefined ? error : new NotReadyError(reason);
+}
+
+function sqlStateOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
+}
+
+const MISSING = /^42(P01|703|883)$/;
+
+function isOfSchema(error: unknown): boolean {
+  return MISSING.test(sqlStateOf(error));
 }
 
 const NOT_READY: readonly (readonly [RegExp, string])[] = [
   [/^25006$/, "the server takes no writes"],
   [/^42501$/, "a right is missing"],
-  [/^42(P01|703|883)$/, "a table or a column is missing"],
+  [MISSING, "a table or a column is missing"],
 ];
 
 /**
