@@ -122,6 +122,7 @@ const places = [
       "src/batcher.ts",
       "src/config.ts",
       "src/database-url.ts",
+      "src/log-output.ts",
       "src/logger.ts",
       "src/near-miss.ts",
       "fastest-levenshtein",

@@ -1,6 +1,7 @@
 import { pino } from "pino";
 import type { DestinationStream, Logger } from "pino";
 import type { LogLevel } from "./config.ts";
+import { createLogOutput } from "./log-output.ts";
 
 export type { Logger } from "pino";
 
@@ -50,7 +51,7 @@ export function createLogger(
         log: (fields) => censor(fields) as Record<string, unknown>,
       },
     },
-    destination ?? pino.destination(1),
+    destination ?? createLogOutput(),
   );
   // Its fields are written once, when it is made, and pino's formatter is not asked then.
   const prototype = Object.getPrototypeOf(logger) as Logger;
@@ -58,6 +59,17 @@ export function createLogger(
     return prototype.child.call(this, censor(fields) as pino.Bindings, options);
   } as Logger["child"];
   return logger;
+}
+
+/** Ids are opaque text and are logged: so what could be a card number in one is masked. */
+const IDS: ReadonlySet<string> = new Set(["eventId", "cardId"]);
+
+function maskNumbers(id: string): string {
+  return id.replace(
+    /\d{13,19}/g,
+    (digits) =>
+      digits.slice(0, 6) + "*".repeat(digits.length - 10) + digits.slice(-4),
+  );
 }
 
 /** Deeper than anything that is logged on purpose; it also ends a structure that contains itself. */
@@ -74,10 +86,15 @@ function censor(value: unknown, depth = 0): unknown {
   if (!isPlain(value)) return value;
   const copy: Record<string, unknown> = {};
   for (const [name, member] of Object.entries(value))
-    copy[name] = NEVER_LOGGED.has(name)
-      ? "[redacted]"
-      : censor(member, depth + 1);
+    copy[name] = censorMember(name, member, depth);
   return copy;
+}
+
+function censorMember(name: string, member: unknown, depth: number): unknown {
+  if (NEVER_LOGGED.has(name)) return "[redacted]";
+  return IDS.has(name) && typeof member === "string"
+    ? maskNumbers(member)
+    : censor(member, depth + 1);
 }
 
 function isPlain(value: object): boolean {

@@ -48,7 +48,14 @@ export interface ReceiveOptions {
   /** Told of what a batch of entries came to, and how long it took. */
   readonly onBatch: (results: readonly Recorded[], durationMs: number) => void;
   /** Writes to the quarantine. */
-  readonly quarantine: (entries: readonly QuarantineEntry[]) => Promise<void>;
+  readonly quarantine: (
+    entries: readonly QuarantineEntry[],
+  ) => Promise<unknown>;
+  /** Told of an authentic event that was refused and is not in quarantine: a copy, or one that could not be stored. */
+  readonly onRefused: (
+    event: Pick<QuarantineEntry, "eventId" | "cardId">,
+    reason: "stale_timestamp" | "unavailable",
+  ) => void;
   /** Told of events that wait after they are durable. Not awaited: an answer never waits for the queue. */
   readonly onRecorded: (events: readonly NewEvent[]) => void;
   /** Told of the optional fields that could not be read of an event that was recorded, each once. */
@@ -135,7 +142,23 @@ async function receive(
   });
   const kept = keep(rawBody, decoded, signedAt, options.rules.secrets);
 
-  if (verification.kind === "stale") return keepStale(kept, options, writers);
+  const { eventId, cardId } = kept;
+  try {
+    return verification.kind === "stale"
+      ? await keepStale(kept, options, writers)
+      : await keepFresh(decoded, kept, signedAt ?? receivedAt, writers);
+  } catch (error) {
+    options.onRefused({ eventId, cardId }, "unavailable");
+    throw error;
+  }
+}
+
+async function keepFresh(
+  decoded: Decoded,
+  kept: Kept,
+  signedAt: Instant,
+  writers: Writers,
+): Promise<Receipt> {
   switch (decoded.kind) {
     case "not-json":
       await writers.quarantine.add({ reason: "invalid_json", ...kept });
@@ -145,11 +168,7 @@ async function receive(
       return { kind: "invalid_payload", issues: decoded.issues };
     case "known":
     case "unhandled":
-      return recordEntry(
-        inboxEntry(decoded, kept, signedAt ?? receivedAt),
-        kept,
-        writers,
-      );
+      return recordEntry(inboxEntry(decoded, kept, signedAt), kept, writers);
   }
 }
 
@@ -249,7 +268,8 @@ async function keepStale(
   writers: Writers,
 ): Promise<Receipt> {
   const isStored = () => isCopyOfStored(kept, options);
-  if (!(await isStored())) {
+  if (await isStored()) options.onRefused(kept, "stale_timestamp");
+  else {
     await writers.quarantine.add({ reason: "stale_timestamp", ...kept });
     await isStored();
   }

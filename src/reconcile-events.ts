@@ -44,6 +44,7 @@ export interface RetryRules {
 /** An event that was applied now: what there is to tell of it, and no more, since it is held until the commit. */
 export interface Reconciled {
   readonly eventId: string;
+  readonly cardId: string;
   readonly kind: CardEvent["kind"];
   readonly receivedAt: Instant;
   /** A decline whose text is in none of the known categories. */
@@ -193,6 +194,8 @@ async function reconcileAlone(
     ATTEMPT_LEASE_MS,
   );
   if (attempt === undefined) return { reconciled: [], failed: [] };
+  if (attempt.givenUp !== undefined)
+    return { reconciled: [], failed: [attempt.givenUp] };
   try {
     return {
       reconciled: await reconcileTogether([eventId], run, false),
@@ -241,6 +244,7 @@ async function judge(
   { retry, random, isSchemaKnown }: Run,
 ): Promise<FailedAttempt> {
   const error = describeError(thrown);
+  const { cardId } = attempt;
   // In doubt the attempt is not lost: where the schema cannot be asked for, the database is gone.
   const counts =
     isDataFault(thrown) && (await isSchemaKnown().catch(() => false));
@@ -249,12 +253,12 @@ async function judge(
     const retryInMs = isLast
       ? undefined
       : delayAfter(attempt.number, retry, random);
-    return { eventId, error, retryInMs, counts };
+    return { eventId, cardId, error, retryInMs, counts };
   }
   const retryInMs = isPassingFault(thrown)
     ? retry.firstDelayMs
     : delayInTrouble(attempt.waitedMs, retry, random);
-  return { eventId, error, retryInMs, counts };
+  return { eventId, cardId, error, retryInMs, counts };
 }
 
 /** @throws when the database is still away; what it owes stays owed */
@@ -354,12 +358,12 @@ function startWork(
 }
 
 function tell(event: CardEvent, receivedAt: Instant): Reconciled {
-  const { eventId, kind } = event;
+  const { eventId, cardId, kind } = event;
   const isUnknownDecline =
     kind === "authorization-reported" &&
     judgeDecline(event.fields.transactionStatus, event.fields.description)
       .category === "other";
-  return { eventId, kind, receivedAt, isUnknownDecline };
+  return { eventId, cardId, kind, receivedAt, isUnknownDecline };
 }
 
 function decodeWaiting(waiting: WaitingEvent): CardEvent {

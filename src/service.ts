@@ -35,7 +35,7 @@ import { describeError, isDataFault, isFullOrStuck } from "./store/errors.ts";
 import { isReadOnly } from "./store/spent-connections.ts";
 import { checkReceiverWrites } from "./store/write-checks.ts";
 import { listEvents } from "./store/event-records.ts";
-import type { Recorded } from "./store/inbox.ts";
+import type { InboxEntry, Recorded } from "./store/inbox.ts";
 import {
   findCopies,
   findOldestWaitingSeconds,
@@ -55,6 +55,8 @@ export interface Service {
   readonly port: number;
   /** The port of `/metrics`, which is `port` unless OPS_PORT is set. */
   readonly opsPort: number;
+  /** From now on it is not ready, and still serves. */
+  readonly announceStop: () => void;
   /** Finishes what was begun, in the order in which it flows through the service. */
   readonly stop: () => Promise<void>;
 }
@@ -187,8 +189,12 @@ export async function startService(
   ];
 
   const servers: ListeningServer[] = [];
-  const stop = async () => {
+  const announceStop = () => {
     isStopping = true;
+    for (const server of servers) server.drain();
+  };
+  const stop = async () => {
+    announceStop();
     await Promise.all(servers.map((server) => server.close()));
     await receiver.drain();
     // A queue that is away takes its time-out for each job; what waits for it is found by the sweep of the next start.
@@ -199,22 +205,24 @@ export async function startService(
   };
 
   try {
-    const { host, port, opsPort } = config.http;
+    const { host, port, opsPort, keepAliveMs } = config.http;
     const server = await listen(
       createApp(publicRoutes, onUnavailable),
       host,
       port,
+      keepAliveMs,
     );
     servers.push(server);
     if (opsPort === undefined)
-      return { port: server.port, opsPort: server.port, stop };
+      return { port: server.port, opsPort: server.port, announceStop, stop };
     const opsServer = await listen(
       createApp([...ops, health], onUnavailable),
       host,
       opsPort,
+      keepAliveMs,
     );
     servers.push(opsServer);
-    return { port: server.port, opsPort: opsServer.port, stop };
+    return { port: server.port, opsPort: opsServer.port, announceStop, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -268,6 +276,7 @@ function createReceiver({
         },
       );
       storing.isOver();
+      tellRecorded(entries, results, log);
       checkpoint(
         "recorded",
         entries.map(({ eventId }) => eventId),
@@ -279,14 +288,16 @@ function createReceiver({
       recordedLog.add(countResults(results), durationMs);
     },
     quarantine: async (entries) => {
-      await quarantine(db, entries);
-      log.warn(
-        {
-          reasons: [...new Set(entries.map(({ reason }) => reason))],
-          count: entries.length,
-        },
-        "deliveries quarantined",
-      );
+      for (const { id, entry, deliveries } of await quarantine(db, entries)) {
+        const { reason, eventId, cardId } = entry;
+        log.warn(
+          { reason, quarantineId: id, eventId, cardId, deliveries },
+          "delivery quarantined",
+        );
+      }
+    },
+    onRefused: ({ eventId, cardId }, reason) => {
+      log.warn({ reason, eventId, cardId }, "event refused");
     },
     onRecorded: (events) => {
       // The answers are written in this turn of the event loop, the hint is placed in the next one.
@@ -306,6 +317,17 @@ function createReceiver({
     recordedLog.flush();
   };
   return { ...receiver, drain };
+}
+
+function tellRecorded(
+  entries: readonly InboxEntry[],
+  results: readonly Recorded[],
+  log: Logger,
+): void {
+  if (!log.isLevelEnabled("debug")) return;
+  for (const [index, { eventId, cardId, state }] of entries.entries())
+    if (results[index] === "recorded")
+      log.debug({ eventId, cardId, state }, "event recorded");
 }
 
 function countResults(results: readonly Recorded[]) {

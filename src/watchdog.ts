@@ -12,7 +12,7 @@ const HEARTBEAT_MS = 1_000;
  * notice it itself and cannot be asked to stop. Whoever runs it starts it again, and the event that it hung on
  * has an attempt counted against it.
  *
- * The check needs a thread of its own; its code is text, since it is eight lines and must run from any folder.
+ * The check needs a thread of its own; its code is text, since it is a few lines and must run from any folder.
  */
 export function startWatchdog(timeoutMs: number): Watchdog {
   const beats = new Int32Array(new SharedArrayBuffer(4));
@@ -35,13 +35,15 @@ export function startWatchdog(timeoutMs: number): Watchdog {
 
 const WATCHER = `
   const { workerData: { beats, timeoutMs } } = require("node:worker_threads");
-  const { writeSync } = require("node:fs");
+  const { write } = require("node:fs");
+  const kill = () => process.kill(process.pid, "SIGKILL");
   let last = -1;
   setInterval(() => {
     const now = Atomics.load(beats, 0);
     if (now === last) {
-      writeSync(2, "the event loop has not turned for " + timeoutMs + " ms: ending the process\\n");
-      process.kill(process.pid, "SIGKILL");
+      // Whoever should read it may stand still, too.
+      setTimeout(kill, 1000);
+      write(2, "the event loop has not turned for " + timeoutMs + " ms: ending the process\\n", kill);
     }
     last = now;
   }, timeoutMs);

@@ -274,18 +274,22 @@ function retryLater(
 
 function report(outcome: Reconciliation, metrics: Metrics, log: Logger): void {
   const nowMs = Date.now();
-  for (const { kind, receivedAt, isUnknownDecline } of outcome.reconciled) {
+  const isTold = log.isLevelEnabled("debug");
+  for (const one of outcome.reconciled) {
+    const { eventId, cardId, kind, receivedAt, isUnknownDecline } = one;
+    if (isTold) log.debug({ eventId, cardId, kind }, "event applied");
     metrics.reconciled(kind, Math.max(0, nowMs - epochMsOf(receivedAt)) / 1000);
     if (isUnknownDecline) metrics.unknownDecline();
   }
-  for (const { eventId, error, retryInMs, counts } of outcome.failed) {
+  for (const { eventId, cardId, error, retryInMs, counts } of outcome.failed) {
     metrics.failedAttempt(retryInMs === undefined);
     if (retryInMs === undefined)
-      log.error({ eventId, error }, "event given up");
-    else if (counts) log.warn({ eventId, error, retryInMs }, "event failed");
+      log.error({ eventId, cardId, error }, "event given up");
+    else if (counts)
+      log.warn({ eventId, cardId, error, retryInMs }, "event failed");
     else
       log.error(
-        { eventId, error, retryInMs },
+        { eventId, cardId, error, retryInMs },
         "event waits, through no fault of its own",
       );
   }

@@ -41,6 +41,7 @@ const receiver = createWebhookReceiver({
   onVerified: nothing,
   onBatch: nothing,
   quarantine: async () => undefined,
+  onRefused: nothing,
   onRecorded: (events) => {
     setImmediate(() => {
       hints.place(events);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "@commander-js/extra-typings";
 import {
   CommanderError,
@@ -52,8 +53,10 @@ export interface Frame {
 interface RunOptions {
   /** Variables that an option of the command line sets. */
   readonly environment?: Environment;
-  /** False for what runs until it is ended. Default: true. */
+  /** False for what tells itself how far it is. Default: true. */
   readonly tellsProgress?: boolean;
+  /** True for what runs until it is ended: it tells no progress, and goes on when nobody reads what it writes. */
+  readonly isService?: boolean;
 }
 
 /** The command that shells ask, of the library for it. */
@@ -75,10 +78,12 @@ export async function runProgram(
   args: readonly string[],
   environment: Environment,
 ): Promise<void> {
+  let isService = false;
   // Whoever reads may have enough, as `head` has.
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === "EPIPE" ? 0 : 1);
-  });
+  for (const stream of [process.stdout, process.stderr])
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (!isService) process.exit(error.code === "EPIPE" ? 0 : 1);
+    });
   const isJson = args.includes("--json");
   let outcome: Outcome = { result: {} };
   let command: Command | undefined;
@@ -86,7 +91,8 @@ export async function runProgram(
     run: async (_options, work, more = {}) => {
       Object.assign(environment, more.environment);
       const config = loadConfig(readEnvironment(environment), readTextFile);
-      const progress = startProgress(more.tellsProgress ?? true);
+      isService = more.isService ?? false;
+      const progress = startProgress(more.tellsProgress ?? !isService);
       try {
         outcome = await work(contextOf(config, isJson, environment, progress));
       } finally {
@@ -104,7 +110,7 @@ export async function runProgram(
     const name = command?.name() ?? nameIn(program, args);
     if (isJson)
       await write(toJson({ command: name, exit_code: exitCode, ...rest }));
-    return await endProcess(exitCode);
+    return await endProcess(exitCode, isService);
   };
   try {
     refuseSwallowedOptions(program, args, environment);
@@ -258,8 +264,12 @@ function write(text: string): Promise<void> {
   });
 }
 
+/** A reader that stands still may be a pager. What a service has left to say is worth no longer wait than this. */
+const LAST_WORDS_MS = 1_000;
+
 /** What was written has gone out before. */
-async function endProcess(exitCode: number): Promise<never> {
-  await write("");
+async function endProcess(exitCode: number, isService = false): Promise<never> {
+  const written = write("");
+  await (isService ? Promise.race([written, sleep(LAST_WORDS_MS)]) : written);
   process.exit(exitCode);
 }

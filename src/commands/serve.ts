@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Command, Option } from "@commander-js/extra-typings";
 import type { Logger } from "../logger.ts";
 import { createLogger } from "../logger.ts";
@@ -26,7 +27,7 @@ function configure(command: Command, frame: Frame) {
   return command
     .summary("run the service")
     .description(
-      "Runs the service until SIGTERM or SIGINT, then stops it in order.",
+      "Runs the service until SIGTERM, SIGINT, SIGHUP or SIGQUIT, then stops it in order.",
     )
     .addOption(
       new Option(
@@ -38,7 +39,7 @@ function configure(command: Command, frame: Frame) {
     .action((options) =>
       frame.run(options, (context) => serve(context, process.cwd()), {
         environment: options.role === undefined ? {} : { ROLE: options.role },
-        tellsProgress: false,
+        isService: true,
       }),
     );
 }
@@ -48,10 +49,7 @@ async function serve(context: Context, folder: string): Promise<Outcome> {
   tuneV8();
   const { config } = context;
   const log = createLogger(config.logLevel);
-  // npm passes a terminal's Ctrl-C on, so that it comes twice: the second one must not cut the first one short.
-  const stopSignal = new Promise<string>((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, resolve);
-  });
+  const signals = listenToSignals();
   if (config.webhook.isDevelopmentSecret) {
     log.warn(
       "UQPAY_WEBHOOK_SECRET is not set: the public development secret is in use",
@@ -62,8 +60,13 @@ async function serve(context: Context, folder: string): Promise<Outcome> {
   const watchdog = startWatchdog(config.hangTimeoutMs);
   const { service, databaseUrl, stop } = await startServer(config, log, folder);
   announce(service, databaseUrl, context, log);
-  const signal = await stopSignal;
-  log.info({ signal }, "stopping");
+  const signal = await signals.first;
+  const { shutdownDelayMs: delayMs } = config;
+  log.info({ signal, delayMs }, "stopping");
+  service.announceStop();
+  await sleep(delayMs, undefined, { signal: signals.impatience }).catch(
+    () => undefined,
+  );
   await stop();
   await watchdog.stop();
   log.info("stopped");
@@ -75,6 +78,30 @@ function configuredUrl(): string {
   return existsSync(".env")
     ? '"$(node --env-file=.env -p process.env.DATABASE_URL)"'
     : '"$DATABASE_URL"';
+}
+
+/** Each asks for the same: a terminal that is closed sends SIGHUP, and some supervisors send SIGQUIT. */
+const STOP_SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"] as const;
+
+/** npm passes a signal on that its process group got, too, so that one comes twice at once. */
+const SAME_MS = 1_000;
+
+/**
+ * The first signal begins the stop. A later one ends the wait before it, and nothing else: what is under way is finished
+ * within the deadline.
+ */
+function listenToSignals() {
+  const impatience = new AbortController();
+  const first = new Promise<string>((resolve) => {
+    let firstAt: number | undefined;
+    for (const signal of STOP_SIGNALS)
+      process.on(signal, () => {
+        firstAt ??= performance.now();
+        resolve(signal);
+        if (performance.now() - firstAt >= SAME_MS) impatience.abort();
+      });
+  });
+  return { first, impatience: impatience.signal };
 }
 
 function announce(

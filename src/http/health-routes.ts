@@ -55,7 +55,9 @@ export function healthRoutes(
     const isWhole = [postgres, queue, migrations].every(
       ({ status }) => status === "up",
     );
-    const status = isReady ? (isWhole ? "ready" : "degraded") : "unavailable";
+    const working = isWhole ? "ready" : "degraded";
+    const notReady = isStopping() ? "stopping" : "unavailable";
+    const status = isReady ? working : notReady;
     answerJson(response, isReady ? 200 : 503, {
       status,
       version,

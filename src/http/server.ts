@@ -8,15 +8,21 @@ import type { ErrorCode } from "./error-answer.ts";
 
 export interface ListeningServer {
   readonly port: number;
+  /** From now on each answer ends its connection: who balances the load opens the next one elsewhere. */
+  readonly drain: () => void;
   /** Takes no new connections, lets the requests under way finish, and closes the idle connections. */
   readonly close: () => Promise<void>;
 }
+
+/** Longer than the idle time-outs of common load balancers (60 s), so that they close first. */
+const DEFAULT_KEEP_ALIVE_MS = 65_000;
 
 /** @throws what kept it from listening, such as EADDRINUSE */
 export async function listen(
   app: Express,
   host: string,
   port: number,
+  keepAliveMs = DEFAULT_KEEP_ALIVE_MS,
 ): Promise<ListeningServer> {
   const server = createServer(
     {
@@ -26,14 +32,21 @@ export async function listen(
       connectionsCheckingInterval: 1_000,
       // A request without Host is answered like any other, and not by Node's empty 400.
       requireHostHeader: false,
-      // Longer than the idle time-outs of common load balancers (60 s), so that they close first.
-      keepAliveTimeout: 65_000,
+      keepAliveTimeout: keepAliveMs,
       ...classesOf(app),
     },
     app,
   );
   // An idle connection holds about 10 KB: what is beyond is closed at once.
   server.maxConnections = 10_000;
+  // Also of a connection on which nothing was ever sent: load balancers open some ahead.
+  server.timeout = keepAliveMs;
+  let isDraining = false;
+  server.prependListener("request", (request, response) => {
+    // While a request is under way the other time-outs hold.
+    request.socket.setTimeout(0);
+    if (isDraining) response.shouldKeepAlive = false;
+  });
   server.on("clientError", answerClientError);
   server.on("checkExpectation", answerExpectation);
   await new Promise<void>((resolve, reject) => {
@@ -42,6 +55,9 @@ export async function listen(
   });
   return {
     port: (server.address() as AddressInfo).port,
+    drain: () => {
+      isDraining = true;
+    },
     close: () => close(server),
   };
 }
@@ -92,6 +108,10 @@ function errorOf(code: ErrorCode): object {
 
 /** A request that Node cannot parse has no response object; the answer is still JSON. */
 function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  // Node counts the time for the headers from the connection on. Before the first byte there is no request that could be
+  // late; with that byte Node begins to count anew.
+  if (error.code === "ERR_HTTP_REQUEST_TIMEOUT" && socket.bytesRead === 0)
+    return;
   if (error.code === "ECONNRESET" || !socket.writable) {
     socket.destroy();
     return;

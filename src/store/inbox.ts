@@ -302,7 +302,7 @@ const take = compileOnce((db, eventIds: Buffer, attempts: number) =>
  * too. Gives up an event whose attempts are used up.
  *
  * @param leaseMs for so long nobody else looks for the event
- * @returns undefined when there is no attempt to make
+ * @returns undefined when the event does not wait
  */
 export async function beginAttempt(
   db: Database,
@@ -314,6 +314,8 @@ export async function beginAttempt(
     state: EventState;
     attempts: number;
     waited_ms: number;
+    card_id: string | null;
+    last_error: string;
   }>`
     update webhook_events
     set attempts = least(attempts + 1, ${maxAttempts}),
@@ -321,11 +323,25 @@ export async function beginAttempt(
         last_error = coalesce(last_error, 'the process ended while it worked on this event'),
         hinted_at = ${fromNow(leaseMs)}
     where event_id = ${eventId} and state = 'received'
-    returning state, attempts, extract(epoch from now() - received_at)::float8 * 1000 as waited_ms
+    returning state, attempts, extract(epoch from now() - received_at)::float8 * 1000 as waited_ms, card_id, last_error
   `.execute(db);
   const [row] = rows;
-  if (row?.state !== "received") return undefined;
-  return { number: row.attempts, waitedMs: row.waited_ms };
+  if (row === undefined) return undefined;
+  const cardId = row.card_id ?? undefined;
+  return {
+    number: row.attempts,
+    waitedMs: row.waited_ms,
+    cardId,
+    ...(row.state === "failed" && {
+      givenUp: {
+        eventId,
+        cardId,
+        error: row.last_error,
+        retryInMs: undefined,
+        counts: true,
+      },
+    }),
+  };
 }
 
 export interface Attempt {
@@ -333,6 +349,9 @@ export interface Attempt {
   readonly number: number;
   /** Since the event was recorded. */
   readonly waitedMs: number;
+  readonly cardId: string | undefined;
+  /** Set when there is none left: the event is `failed` now. */
+  readonly givenUp?: FailedAttempt;
 }
 
 /** @returns what the next attempt would be; undefined when the event does not wait */
@@ -340,17 +359,28 @@ export async function findNextAttempt(
   db: Database,
   eventId: string,
 ): Promise<Attempt | undefined> {
-  const { rows } = await sql<{ attempts: number; waited_ms: number }>`
-    select attempts, extract(epoch from now() - received_at)::float8 * 1000 as waited_ms
+  const { rows } = await sql<{
+    attempts: number;
+    waited_ms: number;
+    card_id: string | null;
+  }>`
+    select attempts, extract(epoch from now() - received_at)::float8 * 1000 as waited_ms, card_id
     from webhook_events
     where event_id = ${eventId} and state = 'received'
   `.execute(db);
   const [row] = rows;
-  return row && { number: row.attempts + 1, waitedMs: row.waited_ms };
+  return (
+    row && {
+      number: row.attempts + 1,
+      waitedMs: row.waited_ms,
+      cardId: row.card_id ?? undefined,
+    }
+  );
 }
 
 export interface FailedAttempt {
   readonly eventId: string;
+  readonly cardId?: string | undefined;
   readonly error: string;
   /** When the next attempt is due; undefined when there is none: the event is `failed`. */
   readonly retryInMs: number | undefined;

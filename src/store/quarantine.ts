@@ -18,13 +18,21 @@ export interface QuarantineEntry {
   readonly signedAt: Instant | undefined;
 }
 
+/** An entry that is kept. */
+export interface Quarantined {
+  readonly id: string;
+  readonly entry: QuarantineEntry;
+  /** How often it was delivered. */
+  readonly deliveries: number;
+}
+
 /** Keeps deliveries that could not be taken in. Of one that is kept already it counts how often it came, and keeps the earliest signed time. */
 export async function quarantine(
   db: Database,
   entries: readonly QuarantineEntry[],
-): Promise<void> {
+): Promise<Quarantined[]> {
   const rows = [...countByKey(entries).values()];
-  await db
+  const kept = await db
     .insertInto("quarantined_events")
     .values(
       rows.map(({ entry, deliveries, signedAt }) => ({
@@ -48,7 +56,16 @@ export async function quarantine(
         signed_at: sql`least(quarantined_events.signed_at, excluded.signed_at)`,
       }),
     )
+    .returning(["id", "reason", "body_sha256", "deliveries"])
     .execute();
+  return kept.flatMap(({ id, reason, body_sha256, deliveries }) =>
+    rows
+      .filter(
+        ({ entry }) =>
+          entry.reason === reason && entry.bodySha256.equals(body_sha256),
+      )
+      .map(({ entry }) => ({ id, entry, deliveries })),
+  );
 }
 
 interface Counted {

@@ -138,6 +138,7 @@ describe("reconciling", () => {
     expect(outcome.failed).toEqual([
       {
         eventId: poison,
+        cardId: expect.any(String),
         error: expect.any(String),
         retryInMs: 750,
         counts: true,
@@ -485,6 +486,7 @@ describe("an event that PostgreSQL refuses", () => {
     expect(first.interruptedBy).toBeUndefined();
     const failed = {
       eventId: poison?.event_id,
+      cardId: poison?.data["card_id"],
       error: "PostgreSQL 57014: refused",
       counts: false,
     };

@@ -52,6 +52,7 @@ async function openInbox(): Promise<Inbox> {
     findCopies: (entries) => findCopies(pool, entries),
     onVerified: () => undefined,
     onBatch: () => undefined,
+    onRefused: () => undefined,
     onRecorded: () => undefined,
     onUnreadable: () => undefined,
     isItemFault: isDataFault,
