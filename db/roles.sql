@@ -81,6 +81,7 @@ begin
           to_regclass('public.cards'),
           to_regclass('public.authorizations'),
           to_regclass('public.earlier_copies'),
+          to_regclass('public.transaction_cards'),
           to_regclass('public.mcc_declines')
         )
       )
@@ -121,7 +122,7 @@ begin
     grant select on cards, authorizations, mcc_declines to uqpay_reader;
   end if;
   if to_regclass('public.earlier_copies') is not null then
-    grant select, insert, update on earlier_copies to uqpay_writer;
+    grant select, insert, update on earlier_copies, transaction_cards to uqpay_writer;
   end if;
 end
 $$;

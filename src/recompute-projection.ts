@@ -23,6 +23,7 @@ import {
   pageCardIds,
 } from "./store/event-records.ts";
 import { lockProjection } from "./store/projection-lock.ts";
+import { findCardsOfTransactions } from "./store/transaction-cards.ts";
 import type { ColumnChange, ProjectionRows } from "./store/row-changes.ts";
 import { compareProjections, readProjection } from "./store/row-changes.ts";
 import { decodeKeptEvent } from "./uqpay/decode-event.ts";
@@ -169,7 +170,8 @@ async function recompute(
 
 /**
  * A transaction may have been told of under another card's id, too. Its row names the events that still hold a field
- * of it and the time of the first one; where the row is gone, only the bodies can tell.
+ * of it and the time of the first one, which is all that there is of what an early build applied; where the row is gone,
+ * only the bodies can tell.
  */
 async function findEventsOfOtherCards(
   trx: Transaction,
@@ -189,6 +191,7 @@ async function findEventsOfOtherCards(
     .map(({ receivedAt }) => receivedAt)
     .filter((time) => !firstTimes.has(time));
   const gone = transactionIds.filter((id) => !known.has(id));
+  const cards = await findCardsOfTransactions(trx, transactionIds);
 
   const found = [
     ...(holders.length > 0 ? await findEvents(trx, [...new Set(holders)]) : []),
@@ -196,6 +199,7 @@ async function findEventsOfOtherCards(
       ? await findAppliedEventsReceivedAt(trx, firsts)
       : []),
     ...(gone.length > 0 ? await findAppliedEventsAbout(trx, gone) : []),
+    ...(cards.length > 0 ? await findAppliedEvents(trx, cards) : []),
   ];
   return found.filter(({ eventId }) => !own.has(eventId));
 }

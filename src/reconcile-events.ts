@@ -29,6 +29,8 @@ import {
 } from "./store/inbox.ts";
 import { lockProjection } from "./store/projection-lock.ts";
 import { inTransaction } from "./store/transaction.ts";
+import type { TransactionCard } from "./store/transaction-cards.ts";
+import { saveTransactionCards } from "./store/transaction-cards.ts";
 import type { Turns } from "./take-turns.ts";
 import type { Decoded } from "./uqpay/decode-event.ts";
 import { decodeKeptEvent } from "./uqpay/decode-event.ts";
@@ -407,6 +409,7 @@ export async function applyToProjection(
     trx,
     changedCards(cards, events),
     changedAuthorizations(authorizations, events),
+    cardsOfShared(authorizations, events),
   );
 }
 
@@ -414,8 +417,10 @@ async function saveChanges(
   trx: TransactionExecutor,
   cards: readonly CardChange[],
   authorizations: AuthorizationChanges,
+  transactionCards: readonly TransactionCard[],
 ): Promise<unknown> {
   return Promise.all([
+    saveTransactionCards(trx, transactionCards),
     saveCards(trx, cards),
     insertAuthorizations(trx, authorizations.added),
     saveAuthorizations(trx, authorizations.changed),
@@ -437,6 +442,32 @@ function changedCards(
   return [...after.values()]
     .map((card) => ({ before: before.get(card.cardId), after: card }))
     .filter((change) => change.after !== change.before);
+}
+
+/**
+ * All cards of transactions that are told of under several. A row names only those whose events still hold a field of
+ * it; when a copy that was signed earlier dates one of them back, the others must be found.
+ */
+function cardsOfShared(
+  known: readonly Authorization[],
+  events: readonly CardEvent[],
+): TransactionCard[] {
+  const firsts = new Map(
+    known.map(({ transactionId, registers }) => [
+      transactionId,
+      registers.cardId?.value,
+    ]),
+  );
+  const shared: TransactionCard[] = [];
+  for (const event of events) {
+    if (event.kind !== "authorization-reported") continue;
+    const { transactionId, cardId } = event;
+    const first = firsts.get(transactionId) ?? cardId;
+    firsts.set(transactionId, first);
+    if (first !== cardId)
+      shared.push({ transactionId, cardId: first }, { transactionId, cardId });
+  }
+  return shared;
 }
 
 interface AuthorizationChanges {

@@ -22,6 +22,17 @@ comment on column earlier_copies.signed_at is 'The time in the signed header of 
 comment on column earlier_copies.received_at is 'When the copy came, by the database''s clock.';
 comment on column earlier_copies.taken_at is 'When its effect was committed; NULL while it waits.';
 
+-- To compute a transaction anew, all events about it must be found. Its row names only those that still hold a field.
+create table transaction_cards (
+  transaction_id text collate "C" not null,
+  card_id        text collate "C" not null,
+  constraint transaction_cards_pkey primary key (transaction_id, card_id)
+);
+
+comment on table transaction_cards is 'Under which cards a transaction was told of, where that are several: next to none.';
+comment on column transaction_cards.transaction_id is 'See authorizations.';
+comment on column transaction_cards.card_id is 'One of its cards, see webhook_events.';
+
 comment on column webhook_events.signed_at is 'The earliest time in the signed headers of all copies that were delivered, stale ones too. Of an event of which no copy has a readable time: when it was received.';
 comment on column quarantined_events.signed_at is 'The earliest time in the signed headers of its deliveries; NULL when none was a time.';
 

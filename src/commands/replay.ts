@@ -216,7 +216,8 @@ function toPlain(end: Replay): object {
 /** What is said once for all that changed nothing; undefined: it is worth a line of its own. */
 function summarize(end: Replay, isDryRun: boolean): string | undefined {
   if (end.kind === "ignored") return "of a type that has no handler";
-  if (end.kind === "stored-already") return "stored already";
+  if (end.kind === "stored-already")
+    return end.changes.length === 0 ? "stored already" : undefined;
   return end.kind === "applied" && end.changes.length === 0
     ? `${isDryRun ? "would be applied" : "applied"}, changing nothing`
     : undefined;

@@ -132,11 +132,17 @@ export interface AuthorizationsTable {
   field_clocks: Json;
 }
 
+export interface TransactionCardsTable {
+  transaction_id: string;
+  card_id: string;
+}
+
 export interface Tables {
   webhook_events: WebhookEventsTable;
   quarantined_events: QuarantinedEventsTable;
   cards: CardsTable;
   authorizations: AuthorizationsTable;
+  transaction_cards: TransactionCardsTable;
 }
 
 /** A transaction is one, too: what takes this may be asked by itself or within one. */

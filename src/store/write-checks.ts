@@ -17,6 +17,8 @@ const WORKER_WRITES = `
   update cards set card_id = card_id where false returning field_clocks;
   insert into authorizations (transaction_id) select '' where false returning transaction_id;
   update authorizations set transaction_id = transaction_id where false returning field_clocks;
+  insert into transaction_cards (transaction_id, card_id) select '', '' where false
+    on conflict (transaction_id, card_id) do nothing;
   update earlier_copies set taken_at = taken_at where false returning event_id`;
 
 /** @throws what would keep a delivery from being stored by a connection of this pool */

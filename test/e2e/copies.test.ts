@@ -206,6 +206,40 @@ describe.each(queueKinds.filter(isAvailable))(
       );
     });
 
+    test("a transaction that two cards are told of is what the other card's event says, once that is the later one", async () => {
+      const first = anAuthorization({
+        transaction_amount: "1",
+        transaction_time: undefined,
+      });
+      const second = anAuthorization({
+        ...first.data,
+        card_id: aCardUpdate().data["card_id"],
+        transaction_amount: "2",
+      });
+      const nowMs = Date.now();
+      for (const copy of [
+        [first, 1],
+        [second, 5],
+      ] as const) {
+        await deliverCopy(service, copy, nowMs);
+        await service.untilApplied();
+      }
+
+      await deliverCopy(service, [first, 10], nowMs);
+
+      await untilSigned(first, secondsBefore(nowMs, 10));
+      expect(
+        await rowOf(
+          "authorizations",
+          "transaction_id",
+          first.data["transaction_id"],
+        ),
+      ).toMatchObject({
+        card_id: second.data["card_id"],
+        transaction_amount: "2",
+      });
+    });
+
     test("a time that is after the signing falls back with it: nothing happens after it was signed for", async () => {
       const nowMs = Date.now();
       const event = aStatusUpdate({

@@ -8,21 +8,31 @@ import type { Card } from "../../src/domain/card.ts";
 import { applyToCard } from "../../src/domain/card.ts";
 import type { Instant } from "../../src/domain/instant.ts";
 import { instantFromEpochMs } from "../../src/domain/instant.ts";
+import {
+  applyEarlierCopies,
+  applyStalledCopies,
+} from "../../src/apply-earlier-copies.ts";
+import { createWebhookReceiver } from "../../src/receive-webhook.ts";
 import { reconcileEvents } from "../../src/reconcile-events.ts";
+import { replayQuarantined } from "../../src/replay-events.ts";
 import { toRow as toAuthorizationRow } from "../../src/store/authorizations.ts";
 import { toRow as toCardRow } from "../../src/store/cards.ts";
 import type { Database } from "../../src/store/database.ts";
-import { recordEvents } from "../../src/store/inbox.ts";
+import { isDataFault } from "../../src/store/errors.ts";
+import { findCopies, recordEvents } from "../../src/store/inbox.ts";
+import { quarantine } from "../../src/store/quarantine.ts";
 import { decodeKeptEvent } from "../../src/uqpay/decode-event.ts";
+import { sign } from "../../src/uqpay/signature.ts";
 import type { TestDatabase } from "../support/database.ts";
 import { createTestDatabase } from "../support/database.ts";
 import {
   aCardUpdate,
   aStatusUpdate,
   anAuthorization,
+  bytesOf,
 } from "../support/deliveries.ts";
 import type { Payload } from "../support/fixtures.ts";
-import { openReader } from "../support/service.ts";
+import { SECRET, openReader } from "../support/service.ts";
 import { inboxEntryOf, openStore, reconcileOptions } from "../support/store.ts";
 
 const RUNS = 40;
@@ -186,20 +196,44 @@ const scenario = fc
     });
   });
 
-/** Two lists of batches: every second event for each. */
-function share(
-  worked: readonly number[],
+/** Two lists of batches: every second thing for each. */
+function share<Thing>(
+  worked: readonly Thing[],
   batchSize: number,
-  repeated: readonly number[],
-): readonly (readonly number[])[][] {
+  repeated: readonly Thing[],
+): readonly (readonly Thing[])[][] {
   return [0, 1].map((worker) => {
     const own = worked.filter((_, place) => place % 2 === worker);
-    const batches: (readonly number[])[] = [];
+    const batches: (readonly Thing[])[] = [];
     for (let at = 0; at < own.length; at += batchSize)
       batches.push(own.slice(at, at + batchSize));
     return repeated.length === 0 ? batches : [...batches, repeated];
   });
 }
+
+/** Signed this long before it comes, a copy is stale. */
+const TOLERANCE_SECONDS = 2;
+const DELIVERED_AT_MS = SIGNED_FROM_MS + 3_000;
+
+/** A history of which each event has some copies, in any order, which two instances receive side by side. */
+const copiesScenario = fc
+  .array(
+    fc.record({
+      draft: fc.oneof(statusUpdate, cardUpdate, authorization),
+      copies: fc.array(signedAtMs, { minLength: 1, maxLength: 4 }),
+    }),
+    { minLength: 4, maxLength: 10 },
+  )
+  .chain((history) => {
+    const copies = history.flatMap(({ copies }, index) =>
+      copies.map((atMs) => ({ index, atMs })),
+    );
+    return fc.record({
+      history: fc.constant(history),
+      delivered: fc.shuffledSubarray(copies, { minLength: copies.length }),
+      batchSize: fc.integer({ min: 1, max: 4 }),
+    });
+  });
 
 describe("the projection in the database", () => {
   let database: TestDatabase;
@@ -213,6 +247,7 @@ describe("the projection in the database", () => {
   });
 
   afterAll(async () => {
+    await db.destroy();
     await database.drop();
   });
 
@@ -263,14 +298,141 @@ describe("the projection in the database", () => {
       },
     );
 
-    await db.destroy();
+    expect(await deadlocks()).toBe("0");
+  }, 60_000);
+
+  test("is that of the earliest copies, whichever come first, some of them stale, while two workers apply them", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        copiesScenario,
+        async ({ history, delivered, batchSize }) => {
+          const name = `run ${++run}`;
+          const events = history.map(({ draft, copies }, index) => ({
+            signedAt: instantFromEpochMs(Math.min(...copies)),
+            payload: draft.write(
+              name,
+              `${name} ${["💳", "\uff5e", "b", "a"][index % 4] ?? ""}${index}`,
+            ),
+          }));
+
+          await receiveAndApply(
+            share(delivered, batchSize, []).map((batches) =>
+              batches.map((batch) =>
+                batch.map(({ index, atMs }) => ({
+                  payload: payloadOf(events[index]),
+                  atMs,
+                })),
+              ),
+            ),
+          );
+          await replayAllQuarantined();
+
+          expect(await signedTimes(name)).toEqual(
+            new Map(
+              events.map(({ payload, signedAt }) => [
+                payload.event_id,
+                signedAt,
+              ]),
+            ),
+          );
+          expect(await storedRows(name)).toEqual(await fold(name, events));
+        },
+      ),
+      {
+        numRuns: RUNS,
+        interruptAfterTimeLimit: 40_000,
+        verbose: fc.VerbosityLevel.Verbose,
+      },
+    );
+
+    expect(await deadlocks()).toBe("0");
+  }, 90_000);
+
+  interface Delivered {
+    readonly payload: Payload;
+    readonly atMs: number;
+  }
+
+  /** Each list of batches by an instance of its own, with a worker that does what it is hinted at. */
+  async function receiveAndApply(
+    instances: readonly (readonly (readonly Delivered[])[])[],
+  ): Promise<void> {
+    const hinted: string[] = [];
+    const apply = async () => {
+      while (hinted.length > 0) {
+        const ids = hinted.splice(0);
+        const { failed } = await reconcileEvents(ids, reconcileOptions(db));
+        expect(failed).toEqual([]);
+        await applyEarlierCopies(db, ids);
+      }
+    };
+    await Promise.all(
+      instances.map(async (batches) => {
+        const receiver = createWebhookReceiver({
+          rules: { secrets: [SECRET], toleranceSeconds: TOLERANCE_SECONDS },
+          nowMs: () => DELIVERED_AT_MS,
+          onVerified: () => undefined,
+          record: (entries) => recordEvents(pool, entries),
+          findCopies: (entries) => findCopies(pool, entries),
+          onBatch: () => undefined,
+          quarantine: (entries) => quarantine(db, entries),
+          onRecorded: (news) => {
+            hinted.push(...news.map(({ eventId }) => eventId));
+          },
+          onUnreadable: () => undefined,
+          isItemFault: isDataFault,
+        });
+        for (const batch of batches)
+          await Promise.all([
+            ...batch.map(({ payload, atMs }) => {
+              const rawBody = bytesOf(payload);
+              const timestamp = String(atMs);
+              const signature = sign(rawBody, timestamp, SECRET);
+              return receiver.receive({ rawBody, timestamp, signature });
+            }),
+            apply(),
+          ]);
+        await receiver.drain();
+        await apply();
+      }),
+    );
+    // What a worker had in hand when its hint came.
+    await applyStalledCopies(db, 0, new AbortController().signal);
+  }
+
+  async function replayAllQuarantined(): Promise<void> {
+    const rows = await db
+      .selectFrom("quarantined_events")
+      .select("id")
+      .where("resolved_at", "is", null)
+      .execute();
+    for (const { id } of rows) await replayQuarantined(db, id, false);
+  }
+
+  async function signedTimes(
+    name: string,
+  ): Promise<ReadonlyMap<string, Instant>> {
+    const rows = await db
+      .selectFrom("webhook_events")
+      .select(["event_id", "signed_at"])
+      .where("event_id", "like", `${name} %`)
+      .execute();
+    return new Map(rows.map((row) => [row.event_id, row.signed_at]));
+  }
+
+  async function deadlocks(): Promise<unknown> {
     const reader = openReader(database.url);
-    const [{ deadlocks } = { deadlocks: "" }] = await reader.rows(
+    const [row] = await reader.rows(
       "select deadlocks from pg_stat_database where datname = current_database()",
     );
     await reader.close();
-    expect(deadlocks).toBe("0");
-  }, 60_000);
+    return row?.["deadlocks"];
+  }
+
+  function payloadOf(event: Recorded | undefined): Payload {
+    if (event === undefined) throw new Error("no such event");
+    return event.payload;
+  }
 
   interface Recorded {
     readonly signedAt: Instant;

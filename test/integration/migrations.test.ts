@@ -46,6 +46,7 @@ describe("migrations of an empty database", () => {
     "earlier_copies",
     "mcc_declines",
     "quarantined_events",
+    "transaction_cards",
     "webhook_events",
   ];
 

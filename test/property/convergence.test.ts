@@ -4,22 +4,34 @@ import type { Authorization } from "../../src/domain/authorization.ts";
 import { mergeAuthorizations } from "../../src/domain/authorization.ts";
 import type { CardEvent } from "../../src/domain/card-event.ts";
 import type { Card } from "../../src/domain/card.ts";
-import { mergeCards, statusFinality } from "../../src/domain/card.ts";
+import {
+  applyToCard,
+  dateCardBack,
+  mergeCards,
+  statusFinality,
+} from "../../src/domain/card.ts";
 import type { Clock } from "../../src/domain/clock.ts";
 import { compareClocks, compareCodePoints } from "../../src/domain/clock.ts";
 import type { Registers } from "../../src/domain/registers.ts";
-import { mergeRegisters } from "../../src/domain/registers.ts";
+import { earlier } from "../../src/domain/instant.ts";
+import { dateBack, mergeRegisters } from "../../src/domain/registers.ts";
 import { toRow as toAuthorizationRow } from "../../src/store/authorizations.ts";
 import { toRow as toCardRow } from "../../src/store/cards.ts";
 import { CARD_CLOCKS } from "../../src/store/card-columns.ts";
 import { fieldClocks } from "../../src/store/field-clocks.ts";
 import {
   aClock,
+  anAuthorizationEvent,
+  anInstant,
   authorizationEvents,
   cardEvents,
   deliveriesOf,
 } from "../support/arbitraries.ts";
-import { authorizationAfter, cardAfter } from "../support/events.ts";
+import {
+  authorizationAfter,
+  cardAfter,
+  earliestCopies,
+} from "../support/events.ts";
 
 describe("the order of clocks", () => {
   test("is total: one of two different clocks is the greater", () => {
@@ -160,8 +172,12 @@ describe("the same events", () => {
   test("give the same card in any order and any number", () => {
     fc.assert(
       fc.property(deliveriesOf(cardEvents), ({ events, deliveries }) => {
-        expect(toCardRow(cardAfter(...deliveries))).toEqual(
+        const received = earliestCopies(deliveries);
+        expect(toCardRow(cardAfter(...received))).toEqual(
           toCardRow(cardAfter(...events)),
+        );
+        expect(cardAfter(...received, ...received)).toEqual(
+          cardAfter(...received),
         );
       }),
       { numRuns: 300 },
@@ -173,7 +189,8 @@ describe("the same events", () => {
       fc.property(
         deliveriesOf(authorizationEvents),
         ({ events, deliveries }) => {
-          expect(toAuthorizationRow(authorizationAfter(...deliveries))).toEqual(
+          const received = earliestCopies(deliveries);
+          expect(toAuthorizationRow(authorizationAfter(...received))).toEqual(
             toAuthorizationRow(authorizationAfter(...events)),
           );
         },
@@ -188,8 +205,13 @@ describe("the same events", () => {
         deliveriesOf(cardEvents),
         fc.nat(),
         ({ events, deliveries }, cut) => {
-          const at = 1 + (cut % Math.max(1, deliveries.length - 1));
-          const parts = [deliveries.slice(0, at), deliveries.slice(at)];
+          const received = earliestCopies(deliveries);
+          const at = 1 + (cut % Math.max(1, received.length - 1));
+          // The first of one part is in the other one, too.
+          const parts = [
+            received.slice(0, at),
+            [...received.slice(at), ...received.slice(0, 1)],
+          ];
 
           const [first, second] = parts
             .filter((part) => part.length > 0)
@@ -200,6 +222,42 @@ describe("the same events", () => {
           expect(toCardRow(merged)).toEqual(toCardRow(cardAfter(...events)));
         },
       ),
+    );
+  });
+});
+
+describe("what an event said whose body is gone", () => {
+  test("dated back to an earlier copy, gives with all others the card that the earlier copy gives", () => {
+    fc.assert(
+      fc.property(cardEvents, anInstant, ([first, ...others], time) => {
+        if (first === undefined) throw new Error("no event");
+        const { eventId } = first;
+        const signedAt = earlier(time, first.signedAt);
+
+        const datedBack = dateCardBack(
+          cardAfter(first),
+          new Map([[eventId, signedAt]]),
+        );
+
+        expect(toCardRow(others.reduce(applyToCard, datedBack))).toEqual(
+          toCardRow(cardAfter({ ...first, signedAt }, ...others)),
+        );
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("dated back to an earlier copy, gives the transaction that the earlier copy gives", () => {
+    fc.assert(
+      fc.property(anAuthorizationEvent, anInstant, (event, time) => {
+        const signedAt = earlier(time, event.signedAt);
+        const { registers } = authorizationAfter(event);
+
+        expect(
+          dateBack(registers, new Map([[event.eventId, signedAt]])),
+        ).toEqual(authorizationAfter({ ...event, signedAt }).registers);
+      }),
+      { numRuns: 300 },
     );
   });
 });

@@ -132,18 +132,31 @@ export const authorizationEvents = fc.uniqueArray(
   withOwnIds,
 );
 
-/** The same events twice over, some of them left out of the repetition, in two orders. */
-export function deliveriesOf<Event>(
+/** These events, and deliveries of them in any order: one to three copies of each, which are signed at any time. */
+export function deliveriesOf<Event extends CardEvent>(
   events: fc.Arbitrary<Event[]>,
 ): fc.Arbitrary<{ events: Event[]; deliveries: Event[] }> {
-  return events.chain((all) =>
-    fc
-      .subarray(all)
-      .chain((again) =>
-        fc.shuffledSubarray([...all, ...again], {
-          minLength: all.length + again.length,
+  return events
+    .chain((all) => fc.tuple(...all.map(copiesOf)))
+    .chain((copies) => {
+      const deliveries = copies.flat();
+      return fc.record({
+        events: fc.constant(copies.map(earliestOf)),
+        deliveries: fc.shuffledSubarray(deliveries, {
+          minLength: deliveries.length,
         }),
-      )
-      .map((deliveries) => ({ events: all, deliveries })),
-  );
+      });
+    });
+}
+
+function copiesOf<Event extends CardEvent>(
+  event: Event,
+): fc.Arbitrary<Event[]> {
+  return fc
+    .array(anInstant, { minLength: 1, maxLength: 3 })
+    .map((times) => times.map((signedAt) => ({ ...event, signedAt })));
+}
+
+function earliestOf<Event extends CardEvent>(copies: readonly Event[]): Event {
+  return copies.reduce((a, b) => (b.signedAt < a.signedAt ? b : a));
 }

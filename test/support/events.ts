@@ -85,6 +85,19 @@ export function authorizationAfter(
   return authorization;
 }
 
+/** What an inbox holds after these deliveries: of each event the copy that was signed first, whichever came first. */
+export function earliestCopies<Event extends CardEvent>(
+  deliveries: readonly Event[],
+): Event[] {
+  const inbox = new Map<string, Event>();
+  for (const delivery of deliveries) {
+    const known = inbox.get(delivery.eventId);
+    if (known === undefined || delivery.signedAt < known.signedAt)
+      inbox.set(delivery.eventId, delivery);
+  }
+  return [...inbox.values()];
+}
+
 /** All orders of a few things. */
 export function ordersOf<T>(things: readonly T[]): T[][] {
   if (things.length <= 1) return [[...things]];
