@@ -176,11 +176,15 @@ async function insertNew(
       insert into webhook_events
         (event_id, event_type, event_name, version, source_id, card_id, body, body_sha256, signed_at, state,
          issues)
-      select * from (
+      select event_id, event_type, event_name, version, source_id, card_id, body, body_sha256,
+        least(signed_at, (select min(signed_at) from quarantined_events kept where kept.body_sha256 = entry.body_sha256)),
+        state, issues
+      from (
         select
-          unnest($1::text[]) as event_id, unnest($2::text[]), unnest($3::text[]), unnest($4::text[]),
-          unnest($5::text[]), unnest($6::text[]), unnest($7::text[]), unnest($8::bytea[]), unnest($9::timestamptz[]),
-          unnest($10::text[]), unnest($11::text[])::jsonb
+          unnest($1::text[]) as event_id, unnest($2::text[]) as event_type, unnest($3::text[]) as event_name,
+          unnest($4::text[]) as version, unnest($5::text[]) as source_id, unnest($6::text[]) as card_id,
+          unnest($7::text[]) as body, unnest($8::bytea[]) as body_sha256, unnest($9::timestamptz[]) as signed_at,
+          unnest($10::text[]) as state, unnest($11::text[])::jsonb as issues
       ) entry
       where (select true from webhook_events stored where stored.event_id = entry.event_id) is null
       on conflict (event_id) do nothing

@@ -6,6 +6,7 @@ import type { SentEvent } from "./events.ts";
 import type { Row } from "./model.ts";
 import { expectTables, json } from "./model.ts";
 import { asAdmin } from "./postgres-server.ts";
+import type { Signings } from "./sender.ts";
 
 export interface InboxRow {
   readonly event_id: string;
@@ -39,7 +40,8 @@ export async function untilNothingWaits(
   return asAdmin(url, async (admin) => {
     for (;;) {
       const { rowCount } = await admin.query(
-        "select from webhook_events where state = 'received' limit 1",
+        `select from webhook_events where state = 'received'
+         union all select from earlier_copies where taken_at is null limit 1`,
       );
       const tookMs = performance.now() - startedAt;
       if (rowCount === 0) return tookMs;
@@ -52,6 +54,10 @@ export async function untilNothingWaits(
 export interface Expectation {
   readonly sent: readonly SentEvent[];
   readonly acknowledged: ReadonlySet<string>;
+  /** Events of which a stale copy was sent. */
+  readonly stale: ReadonlySet<string>;
+  /** By event id. */
+  readonly signings: ReadonlyMap<string, Signings>;
   /** Events that are meant to end `failed`. */
   readonly poison: ReadonlySet<string>;
   readonly databaseUrl: string;
@@ -68,7 +74,8 @@ export async function findViolations(
   const stored = new Map(inbox.map((row) => [row.event_id, row]));
   const violations = [
     ...checkInbox(expectation, stored),
-    ...(await checkQuarantine(databaseUrl)),
+    ...checkSigningTimes(expectation, stored),
+    ...(await checkQuarantine(expectation)),
   ];
   // Whatever still waits is reported above, once; the rows must agree with all the rest even so.
   const expected = expectTables(
@@ -124,14 +131,40 @@ function checkInbox(
   return violations;
 }
 
-async function checkQuarantine(url: string): Promise<string[]> {
-  return asAdmin(url, async (admin) => {
+/** An event counts as signed when the earliest of its copies was. One that was not answered may have come, or not. */
+function checkSigningTimes(
+  { signings }: Expectation,
+  stored: ReadonlyMap<string, InboxRow>,
+): string[] {
+  return [...stored.values()].flatMap((row) => {
+    const times = signings.get(row.event_id);
+    if (times === undefined) return [];
+    const signedMs = Date.parse(row.signed_at);
+    if (!times.sent.has(signedMs))
+      return [`signed when no copy was: ${row.event_id} at ${row.signed_at}`];
+    const earliestMs = Math.min(...times.answered);
+    return signedMs > earliestMs
+      ? [
+          `signed later than a copy that was answered: ${row.event_id} at ${row.signed_at} and not ${new Date(earliestMs).toISOString()}`,
+        ]
+      : [];
+  });
+}
+
+async function checkQuarantine({
+  databaseUrl,
+  stale,
+}: Expectation): Promise<string[]> {
+  return asAdmin(databaseUrl, async (admin) => {
     const { rows } = await admin.query<{ reason: string; event_id: string }>(
       "select reason, event_id from quarantined_events",
     );
-    return rows.map(
-      ({ reason, event_id: id }) => `in quarantine for ${reason}: ${id}`,
-    );
+    return rows
+      .filter(
+        ({ reason, event_id: id }) =>
+          reason !== "stale_timestamp" || !stale.has(id),
+      )
+      .map(({ reason, event_id: id }) => `in quarantine for ${reason}: ${id}`);
   });
 }
 

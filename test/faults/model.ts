@@ -15,10 +15,10 @@ export interface ExpectedTables {
   readonly authorizations: ReadonlyMap<string, Row>;
 }
 
-/** An event that the inbox holds, with the time in the signed header of the delivery that was stored. */
+/** An event that the inbox holds. */
 export interface StoredEvent {
   readonly event: SentEvent;
-  /** `2026-04-12T10:00:00.000000Z` */
+  /** When its earliest copy was signed: `2026-04-12T10:00:00.000000Z` */
   readonly signedAt: string;
 }
 

@@ -26,9 +26,24 @@ export interface SenderFigures {
   readonly slowestAnswerMs: number;
 }
 
+/** When the copies of an event were signed, in milliseconds since 1970. */
+export interface Signings {
+  /** Of all that were sent: of one that was not answered nobody knows whether it came. */
+  readonly sent: Set<number>;
+  /** Of those that were answered, so that they must count. */
+  readonly answered: Set<number>;
+}
+
 export interface Sender {
-  /** The whole chain of attempts. True once one was answered with 200 and the answer was read. */
-  readonly deliver: (event: SentEvent) => Promise<boolean>;
+  /**
+   * The whole chain of attempts. True once one was answered as it must be and the answer was read: with 200, or with
+   * 401 when it was stale.
+   *
+   * @param ageMs how long ago the next attempt is signed
+   */
+  readonly deliver: (event: SentEvent, ageMs: () => number) => Promise<boolean>;
+  /** By event id. */
+  readonly signings: ReadonlyMap<string, Signings>;
   readonly figures: () => SenderFigures;
   /** Answers that a correct delivery must never get. */
   readonly wrongAnswers: () => readonly string[];
@@ -43,6 +58,9 @@ type Attempt =
     }
   | { readonly kind: "broken" | "timed-out" };
 
+/** The service's default; nearer than this to it no attempt is signed, so that its answer is certain. */
+const TOLERANCE_MS = 300_000;
+
 /** Behaves like UQPAY: signs each attempt anew, believes a 200 only, retries, and falls silent. */
 export function createSender(options: SenderOptions): Sender {
   const agent = new Agent({ keepAlive: true, scheduling: "fifo" });
@@ -56,9 +74,21 @@ export function createSender(options: SenderOptions): Sender {
   const wrongAnswers: string[] = [];
   let turn = 0;
 
-  const attempt = async (event: SentEvent, port: number): Promise<boolean> => {
+  const signings = new Map<string, Signings>();
+  const attempt = async (
+    event: SentEvent,
+    ageMs: number,
+    port: number,
+  ): Promise<boolean> => {
     const startedAt = performance.now();
-    const result = await post(event, port, options.secret, agent);
+    const signedMs = signingTime(event, ageMs);
+    const times = signings.get(event.id) ?? {
+      sent: new Set(),
+      answered: new Set(),
+    };
+    signings.set(event.id, times);
+    times.sent.add(signedMs);
+    const result = await post(event, signedMs, port, options.secret, agent);
     figures.attempts += 1;
     switch (result.kind) {
       case "broken":
@@ -72,7 +102,10 @@ export function createSender(options: SenderOptions): Sender {
           figures.slowestAnswerMs,
           performance.now() - startedAt,
         );
-        if (result.status === 200 && isAbout(event, result.body)) return true;
+        if (isRight(event, ageMs, result)) {
+          times.answered.add(signedMs);
+          return true;
+        }
         figures.refused += 1;
         if (result.status !== 503)
           wrongAnswers.push(
@@ -83,36 +116,50 @@ export function createSender(options: SenderOptions): Sender {
   };
 
   return {
-    deliver: async (event) => {
+    deliver: async (event, ageMs) => {
       const first = turn++;
       for (let retry = 0; ; retry += 1) {
         const port = options.ports[(first + retry) % options.ports.length]!;
-        if (await attempt(event, port)) return true;
+        if (await attempt(event, ageMs(), port)) return true;
         if (retry === RETRIES) return false;
         await sleep(waitBeforeRetryMs(retry + 1) / options.factor);
       }
     },
+    signings,
     figures: () => figures,
     wrongAnswers: () => wrongAnswers,
     close: () => agent.destroy(),
   };
 }
 
-function isAbout(event: SentEvent, body: string): boolean {
-  const { event_id: id } = JSON.parse(body) as { event_id?: unknown };
-  return id === event.id;
+function isRight(
+  event: SentEvent,
+  ageMs: number,
+  { status, body }: { readonly status: number; readonly body: string },
+): boolean {
+  const { event_id: id, error } = JSON.parse(body) as {
+    event_id?: unknown;
+    error?: { code?: unknown };
+  };
+  return ageMs > TOLERANCE_MS
+    ? status === 401 && error?.code === "stale_timestamp"
+    : status === 200 && id === event.id;
+}
+
+/** As the header says it. */
+function signingTime(event: SentEvent, ageMs: number): number {
+  const ms = Date.now() - ageMs;
+  return event.signsInSeconds ? Math.floor(ms / 1000) * 1000 : ms;
 }
 
 function post(
   event: SentEvent,
+  signedMs: number,
   port: number,
   secret: string,
   agent: Agent,
 ): Promise<Attempt> {
-  const nowMs = Date.now();
-  const timestamp = String(
-    event.signsInSeconds ? Math.floor(nowMs / 1000) : nowMs,
-  );
+  const timestamp = String(event.signsInSeconds ? signedMs / 1000 : signedMs);
   const signature = createHmac("sha512", secret)
     .update(event.body)
     .update(timestamp)

@@ -155,6 +155,8 @@ async function sufferPoison(
         await findViolations({
           sent: traffic.sent,
           acknowledged: traffic.acknowledged,
+          stale: traffic.stale,
+          signings: sender.signings,
           poison: new Set([poison.id]),
           databaseUrl,
           dist,

@@ -115,6 +115,8 @@ export async function surviveFaults(
       ...(await findViolations({
         sent,
         acknowledged,
+        stale: traffic.stale,
+        signings: sender.signings,
         poison: new Set(),
         databaseUrl,
         dist,

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { SentEvent } from "./events.ts";
 import { eventAt } from "./events.ts";
+import type { Random } from "./random.ts";
 import { randomFrom } from "./random.ts";
 import type { Sender } from "./sender.ts";
 
@@ -12,6 +13,8 @@ export interface Traffic {
   readonly burst: (count: number) => readonly SentEvent[];
   /** Sends at this rate until told to stop. */
   readonly start: (perSecond: number) => () => void;
+  /** Events of which a stale copy was sent: that one may be in quarantine. */
+  readonly stale: ReadonlySet<string>;
   /** Resolves when every chain of attempts has ended. */
   readonly settled: () => Promise<void>;
   readonly repeated: () => number;
@@ -19,10 +22,15 @@ export interface Traffic {
 
 const TICK_MS = 50;
 const LONGEST_DETOUR_MS = 1_500;
+/** Attempts are signed at most so long ago; well within the tolerance, however long one takes. */
+const LONGEST_AGE_MS = 240_000;
+/** And stale ones at least, well outside of it. */
+const STALE_AGE_MS = 360_000;
 
 export function createTraffic(seed: number, sender: Sender): Traffic {
   const sent: SentEvent[] = [];
   const acknowledged = new Set<string>();
+  const stale = new Set<string>();
   const chains = new Set<Promise<void>>();
   let repeated = 0;
 
@@ -30,19 +38,35 @@ export function createTraffic(seed: number, sender: Sender): Traffic {
     chains.add(chain);
     void chain.finally(() => chains.delete(chain));
   };
-  const deliver = async (event: SentEvent) => {
-    if (await sender.deliver(event)) acknowledged.add(event.id);
+  const deliver = async (event: SentEvent, random: Random) => {
+    // Half of them now: so that events tie, and later copies are signed earlier as well as later.
+    const ageMs = () =>
+      random.chance(0.5) ? 0 : random.between(1, LONGEST_AGE_MS);
+    if (await sender.deliver(event, ageMs)) acknowledged.add(event.id);
   };
-  /** Some events go a longer way, some are delivered twice at once, some again after their acknowledgement. */
+  const deliverStale = async (event: SentEvent, random: Random) => {
+    stale.add(event.id);
+    await sleep(random.between(1, LONGEST_DETOUR_MS));
+    await sender.deliver(event, () => STALE_AGE_MS + random.between(0, 60_000));
+  };
+  /**
+   * Some events go a longer way, some are delivered twice at once, some again after their acknowledgement. Of some comes
+   * a stale copy, before or after.
+   */
   const send = async (event: SentEvent, index: number) => {
     const random = randomFrom(seed, `delivery ${String(index)}`);
     if (random.chance(0.15)) await sleep(random.between(1, LONGEST_DETOUR_MS));
-    const isDoubled = random.chance(0.03);
-    await Promise.all([deliver(event), ...(isDoubled ? [deliver(event)] : [])]);
-    const isRepeated = random.chance(0.05);
+    const isDoubled = random.chance(0.06);
+    const isRepeated = random.chance(0.1);
+    const isStale = random.chance(0.03);
+    await Promise.all([
+      deliver(event, random),
+      ...(isDoubled ? [deliver(event, random)] : []),
+      ...(isStale ? [deliverStale(event, random)] : []),
+    ]);
     if (isRepeated) {
       await sleep(random.between(1, LONGEST_DETOUR_MS));
-      await deliver(event);
+      await deliver(event, random);
     }
     if (isDoubled || isRepeated) repeated += 1;
   };
@@ -59,6 +83,7 @@ export function createTraffic(seed: number, sender: Sender): Traffic {
   return {
     sent,
     acknowledged,
+    stale,
     burst,
     start: (perSecond) => {
       let owed = 0;

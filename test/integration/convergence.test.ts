@@ -376,6 +376,7 @@ describe("the projection in the database", () => {
           findCopies: (entries) => findCopies(pool, entries),
           onBatch: () => undefined,
           quarantine: (entries) => quarantine(db, entries),
+          onRefused: () => undefined,
           onRecorded: (news) => {
             hinted.push(...news.map(({ eventId }) => eventId));
           },
