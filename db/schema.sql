@@ -1,0 +1,326 @@
+-- The schema as all migrations leave it, for reading. Written by `npm run schema`; change it by a migration.
+
+-- The projection: one row a transaction, with its outcome. Converges like cards.
+create table authorizations (
+  -- UQPAY's id of the transaction; where the event has none, its source_id, else its event_id.
+  transaction_id text collate "C" not null,
+  -- The event that says the latest of it: see webhook_events.
+  event_id text collate "C" not null,
+  -- The card that was charged. May be unknown to cards' announcements so far.
+  card_id text collate "C" not null,
+  -- UQPAY's id of the cardholder.
+  cardholder_id text,
+  -- AUTHORIZATION, or another word that UQPAY uses.
+  transaction_type text,
+  -- APPROVED, DECLINED or PENDING, or another word that UQPAY uses. An outcome replaces PENDING, however late the PENDING comes.
+  transaction_status text not null,
+  -- UQPAY's text: the reason of a decline, a remark on an approval.
+  description text,
+  -- What the merchant asked for, in transaction_currency.
+  transaction_amount numeric,
+  -- ISO 4217 code.
+  transaction_currency text,
+  -- What the card is charged, in billing_currency; 0 on a decline.
+  billing_amount numeric,
+  -- ISO 4217 code.
+  billing_currency text,
+  -- UQPAY's fee, in transaction_fee_currency.
+  transaction_fee numeric,
+  -- ISO 4217 code.
+  transaction_fee_currency text,
+  -- The code that the merchant received; NULL on a decline.
+  authorization_code text,
+  -- The transaction that this one refers to.
+  original_transaction_id text,
+  -- Such as ApplePay or GooglePay; NULL without a wallet.
+  wallet_type text,
+  -- The merchant category code: four digits as text.
+  mcc text,
+  -- As the acquirer writes it.
+  merchant_name text,
+  -- As the acquirer writes it.
+  merchant_city text,
+  -- As the acquirer writes it.
+  merchant_country text,
+  -- When the card was used. NULL in abbreviated events.
+  transaction_time timestamp with time zone,
+  -- When UQPAY booked it.
+  posted_time timestamp with time zone,
+  -- What the description speaks of: mcc, cvv, limit, balance, card_status, or other for words that are not recognised. NULL when not declined.
+  decline_category text,
+  -- Declined, and the description speaks of the merchant category code.
+  mcc_declined boolean not null,
+  -- When the first event about it was stored.
+  received_at timestamp with time zone not null,
+  -- When this row was last written.
+  updated_at timestamp with time zone not null default now(),
+  -- As in cards; the fields are * where one event has set all that the row has, as is the rule.
+  field_clocks jsonb not null,
+  constraint authorizations_pkey PRIMARY KEY (transaction_id),
+  constraint authorizations_category_is_known CHECK ((decline_category = ANY (ARRAY['mcc'::text, 'cvv'::text, 'limit'::text, 'balance'::text, 'card_status'::text, 'other'::text]))),
+  constraint authorizations_category_when_declined CHECK (((decline_category IS NOT NULL) = (transaction_status = 'DECLINED'::text))),
+  constraint authorizations_mcc_flag_follows_category CHECK ((mcc_declined = (NOT (decline_category IS DISTINCT FROM 'mcc'::text)))),
+  constraint authorizations_mcc_is_four_digits CHECK (((octet_length(mcc) = 4) AND (translate(mcc, '0123456789'::text, ''::text) = ''::text)))
+);
+CREATE INDEX authorizations_by_card ON public.authorizations USING btree (card_id, transaction_time DESC);
+CREATE INDEX authorizations_by_time ON public.authorizations USING btree (transaction_time);
+CREATE INDEX authorizations_mcc_declined ON public.authorizations USING btree (received_at) WHERE mcc_declined;
+
+-- The projection: one row a card, what all events so far say of it. The same events give the same row in any order and any number. NULL is "not known".
+create table cards (
+  -- UQPAY's id of the card.
+  card_id text collate "C" not null,
+  -- The masked number, as UQPAY sends it (masks vary). One that comes in the clear is masked before it is stored: first six or eight digits and last four.
+  card_number text,
+  -- The bank identification number: the first digits of the card number.
+  card_bin text,
+  -- Such as VISA.
+  card_scheme text,
+  -- UQPAY's id of the card product.
+  card_product_id text,
+  -- UQPAY's id of the cardholder.
+  cardholder_id text,
+  -- ISO 4217 code; the currency of the card's amounts.
+  card_currency text,
+  -- SINGLE: prepaid; SHARE: spends from the issuing balance.
+  mode_type text,
+  -- VIRTUAL or PHYSICAL.
+  form_factor text,
+  -- PENDING, ACTIVE, FROZEN, BLOCKED, PRE_CANCEL, CANCELLED, FAILED, or a word that UQPAY adds later. CANCELLED and FAILED are final.
+  card_status text,
+  -- The reason that UQPAY gave with the announced status.
+  status_reason text,
+  -- When the status changed, by UQPAY's announcement; for a status that was only seen in a snapshot, when the latest of these was signed.
+  status_changed_at timestamp with time zone,
+  -- The latest status seen in passing (creation, update, activation). Where it is newer than the announced one and differs, an announcement is late or lost.
+  observed_status text,
+  -- When observed_status was seen.
+  observed_status_at timestamp with time zone,
+  -- The spending limit of the card; 0 on SINGLE cards.
+  card_limit numeric,
+  -- The balance after the latest event that stated one.
+  available_balance numeric,
+  -- The time of that event.
+  balance_as_of timestamp with time zone,
+  -- The amount of the spending control with the interval PER_TRANSACTION.
+  per_transaction_limit numeric,
+  -- The card's spending controls, as [{"amount": "500", "interval": "PER_TRANSACTION"}]; amounts are decimal text.
+  spending_controls jsonb,
+  -- allow: only allowed_mcc passes; block: blocked_mcc does not pass; none: no MCC rule of the card's own. NULL until the controls are known.
+  mcc_mode text,
+  -- The merchant category codes that may be charged; empty when there is no such rule, NULL until the controls are known.
+  allowed_mcc text[],
+  -- The merchant category codes that may not be charged; empty when there is no such rule, NULL until the controls are known.
+  blocked_mcc text[],
+  -- The risk controls as delivered: the two lists and the 3-D Secure switches.
+  risk_control jsonb,
+  -- Up to this amount no PIN is asked for; in card_currency.
+  no_pin_payment_amount numeric,
+  -- The issuer's own key-value pairs.
+  metadata jsonb,
+  -- When spending_controls or risk_control was last set.
+  controls_updated_at timestamp with time zone,
+  -- When PRE_CANCEL was first seen.
+  cancel_requested_at timestamp with time zone,
+  -- When the card was cancelled; NULL unless card_status is CANCELLED.
+  cancelled_at timestamp with time zone,
+  -- When the earliest event about the card was signed.
+  first_seen_at timestamp with time zone not null,
+  -- The latest event about the card, in the order of the events' own times.
+  last_event_id text collate "C" not null,
+  -- The time of that event.
+  last_event_at timestamp with time zone not null,
+  -- When this row was last written.
+  updated_at timestamp with time zone not null default now(),
+  -- Which event set which field, one text for each event that still holds one, the one that counts most last: "<the event's time> <signed_at> <finality> <authority> <fields, with commas> <event_id>". Rows last written by an early build have objects with the same parts.
+  field_clocks jsonb not null,
+  -- A snapshot showed another status (observed_status) than the one that stands (card_status), and later: an announcement is late or was lost.
+  status_contradicted boolean not null default false,
+  constraint cards_pkey PRIMARY KEY (card_id),
+  constraint cards_mcc_lists_known_together CHECK (((allowed_mcc IS NULL) = (blocked_mcc IS NULL)))
+) with (fillfactor=70);
+CREATE INDEX cards_by_cardholder ON public.cards USING btree (cardholder_id) WHERE (cardholder_id IS NOT NULL);
+CREATE INDEX cards_by_status ON public.cards USING btree (card_status);
+CREATE INDEX cards_contradicted ON public.cards USING btree (card_id) WHERE status_contradicted;
+
+-- Copies that were signed earlier than webhook_events said when they came. Each is taken once: then signed_at is lowered and the rows of the card are computed anew.
+create table earlier_copies (
+  -- Counts up.
+  id bigint generated always as identity,
+  -- The event, see webhook_events.
+  event_id text collate "C" not null,
+  -- The time in the signed header of the copy.
+  signed_at timestamp with time zone not null,
+  -- When the copy came, by the database's clock.
+  received_at timestamp with time zone not null default now(),
+  -- When its effect was committed; NULL while it waits.
+  taken_at timestamp with time zone,
+  constraint earlier_copies_pkey PRIMARY KEY (id)
+);
+CREATE INDEX earlier_copies_waiting ON public.earlier_copies USING btree (received_at) WHERE (taken_at IS NULL);
+CREATE INDEX earlier_copies_waiting_of_event ON public.earlier_copies USING btree (event_id) WHERE (taken_at IS NULL);
+
+-- Deliveries with a right signature that could not be taken in: kept, so that they can be replayed after a fix. One row however often the same delivery comes.
+create table quarantined_events (
+  -- Names the row for the operator's commands.
+  id bigint generated always as identity,
+  -- invalid_json: not JSON; invalid_payload: a field is missing or wrong, see issues; event_id_conflict: another content under an event_id that is stored already; stale_timestamp: signed too long ago.
+  reason text not null,
+  -- The event's id, where it could be read.
+  event_id text collate "C",
+  -- The event's type, where it could be read.
+  event_type text,
+  -- What is wrong, as [{"path": "data.card_id", "message": "…"}]; NULL unless the reason is invalid_payload.
+  issues jsonb,
+  -- The exact bytes that were signed, but for card numbers in the clear and security codes (see webhook_events). NULL where they carry a one-time password, an activation code or a key.
+  body bytea,
+  -- SHA-256 of the bytes as they were signed (keyed where the body is not kept as such, as in webhook_events).
+  body_sha256 bytea not null,
+  -- The earliest time in the signed headers of its deliveries; NULL when none was a time.
+  signed_at timestamp with time zone,
+  -- When it came first, by the database's clock.
+  received_at timestamp with time zone not null default now(),
+  -- How often it came.
+  deliveries integer not null default 1,
+  -- When it was dealt with; NULL while it is open.
+  resolved_at timestamp with time zone,
+  -- How it was dealt with.
+  resolution text,
+  -- The card that the event is about, where its data names one that could be read.
+  card_id text collate "C",
+  -- When it came last, by the database's clock; as received_at where it came once.
+  last_received_at timestamp with time zone not null default now(),
+  constraint quarantined_events_once UNIQUE (body_sha256, reason),
+  constraint quarantined_events_pkey PRIMARY KEY (id),
+  constraint quarantined_events_reason_is_known CHECK ((reason = ANY (ARRAY['invalid_json'::text, 'invalid_payload'::text, 'event_id_conflict'::text, 'stale_timestamp'::text]))),
+  constraint quarantined_events_resolution_is_complete CHECK (((resolved_at IS NULL) = (resolution IS NULL)))
+);
+CREATE INDEX quarantined_events_card ON public.quarantined_events USING btree (card_id) WHERE (card_id IS NOT NULL);
+CREATE INDEX quarantined_events_event ON public.quarantined_events USING btree (event_id) WHERE (event_id IS NOT NULL);
+CREATE INDEX quarantined_events_open ON public.quarantined_events USING btree (received_at) WHERE (resolved_at IS NULL);
+
+-- Under which cards a transaction was told of, where that are several: next to none.
+create table transaction_cards (
+  -- See authorizations.
+  transaction_id text collate "C" not null,
+  -- One of its cards, see webhook_events.
+  card_id text collate "C" not null,
+  constraint transaction_cards_pkey PRIMARY KEY (transaction_id, card_id)
+);
+
+-- The inbox: one row for each event_id that UQPAY delivered with a right signature. Written before the delivery is answered; the primary key is the deduplication.
+create table webhook_events (
+  -- UQPAY's id of the event, opaque text.
+  event_id text collate "C" not null,
+  -- Such as card.status.update.succeeded. Normalised where UQPAY swaps it with event_name.
+  event_type text not null,
+  -- The category, ISSUING in almost all events.
+  event_name text,
+  -- UQPAY's version of the payload, such as V1.6.0.
+  version text,
+  -- The order, card or transaction that the event is about, depending on its type.
+  source_id text,
+  -- The card that the event is about, where its data names one.
+  card_id text collate "C",
+  -- The exact text that was signed, so body::jsonb is the event (behind a byte order mark, where one was sent). NULL for event types that carry a one-time password, an activation code or a key, and after retention. A card number that came in the clear is masked in it, and for a security code it has null.
+  body text,
+  -- SHA-256 of the body as it was signed, to tell a redelivery from another event under the same id. Where the body is not kept, or not as it was signed, a keyed hash (HMAC-SHA256 with the webhook secret), since a plain one would give a short code away.
+  body_sha256 bytea not null,
+  -- The earliest time in the signed headers of all copies that were delivered, stale ones too. Of an event of which no copy has a readable time: when it was received.
+  signed_at timestamp with time zone not null,
+  -- When the event was stored, by the database's clock.
+  received_at timestamp with time zone not null default now(),
+  -- received: waits to be applied; processed: applied; ignored: its type has no handler; failed: given up, see last_error.
+  state text not null,
+  -- How often applying it was begun.
+  attempts integer not null default 0,
+  -- Why the last attempt failed; NULL once processed.
+  last_error text,
+  -- When its effect was committed.
+  processed_at timestamp with time zone,
+  -- When the queue was last told of it after the first time, or the time at which its next attempt is due; NULL for almost all.
+  hinted_at timestamp with time zone,
+  -- Optional fields that could not be read and count as not stated, as [{"path": "data.available_balance", "message": "…"}]; NULL where all could. No message repeats a value.
+  issues jsonb,
+  constraint webhook_events_event_id_once PRIMARY KEY (event_id),
+  constraint webhook_events_attempts_not_negative CHECK ((attempts >= 0)),
+  constraint webhook_events_failed_has_reason CHECK (((state <> 'failed'::text) OR (last_error IS NOT NULL))),
+  constraint webhook_events_state_is_known CHECK ((state = ANY (ARRAY['received'::text, 'processed'::text, 'ignored'::text, 'failed'::text])))
+) with (autovacuum_vacuum_scale_factor=0.05);
+CREATE INDEX webhook_events_card ON public.webhook_events USING btree (card_id) WHERE (card_id IS NOT NULL);
+CREATE INDEX webhook_events_failed ON public.webhook_events USING btree (received_at) WHERE (state = 'failed'::text);
+CREATE INDEX webhook_events_kept ON public.webhook_events USING btree (received_at) WHERE (body IS NOT NULL);
+CREATE INDEX webhook_events_received ON public.webhook_events USING brin (received_at);
+CREATE INDEX webhook_events_waiting ON public.webhook_events USING btree (COALESCE(hinted_at, received_at)) WHERE (state = 'received'::text);
+CREATE INDEX webhook_events_without_body ON public.webhook_events USING btree (received_at) WHERE (body IS NULL);
+
+-- The authorizations that were declined for their merchant category code, with the card's own rules beside them as they are known now.
+--   transaction_id: See authorizations.
+--   event_id: See authorizations.
+--   card_id: See authorizations.
+--   cardholder_id: See authorizations.
+--   transaction_type: See authorizations.
+--   transaction_status: Always DECLINED.
+--   description: UQPAY's text for the decline.
+--   transaction_amount: What the merchant asked for, in transaction_currency.
+--   transaction_currency: ISO 4217 code.
+--   billing_amount: See authorizations; 0 on a decline.
+--   billing_currency: ISO 4217 code.
+--   transaction_fee: See authorizations.
+--   transaction_fee_currency: ISO 4217 code.
+--   authorization_code: See authorizations; NULL on a decline.
+--   original_transaction_id: See authorizations.
+--   wallet_type: See authorizations.
+--   mcc: The merchant category code that was declined.
+--   merchant_name: See authorizations.
+--   merchant_city: See authorizations.
+--   merchant_country: See authorizations.
+--   transaction_time: When the card was used. NULL in abbreviated events.
+--   posted_time: See authorizations.
+--   decline_category: Always mcc.
+--   mcc_declined: Always true.
+--   received_at: When the first event about it was stored.
+--   updated_at: When the authorization's row was last written.
+--   card_status: The card's status as it is known now.
+--   allowed_mcc: The card's own list as it is known now.
+--   blocked_mcc: The card's own list as it is known now.
+--   rule_scope: card: the card's own list explains the decline; account: the card's rules are known and do not; unknown: they were never seen, or the event names no merchant category code.
+create view mcc_declines as
+SELECT a.transaction_id,
+    a.event_id,
+    a.card_id,
+    a.cardholder_id,
+    a.transaction_type,
+    a.transaction_status,
+    a.description,
+    a.transaction_amount,
+    a.transaction_currency,
+    a.billing_amount,
+    a.billing_currency,
+    a.transaction_fee,
+    a.transaction_fee_currency,
+    a.authorization_code,
+    a.original_transaction_id,
+    a.wallet_type,
+    a.mcc,
+    a.merchant_name,
+    a.merchant_city,
+    a.merchant_country,
+    a.transaction_time,
+    a.posted_time,
+    a.decline_category,
+    a.mcc_declined,
+    a.received_at,
+    a.updated_at,
+    c.card_status,
+    c.allowed_mcc,
+    c.blocked_mcc,
+        CASE
+            WHEN ((c.mcc_mode IS NULL) OR (a.mcc IS NULL)) THEN 'unknown'::text
+            WHEN (a.mcc = ANY (c.blocked_mcc)) THEN 'card'::text
+            WHEN ((c.mcc_mode = 'allow'::text) AND (a.mcc <> ALL (c.allowed_mcc))) THEN 'card'::text
+            ELSE 'account'::text
+        END AS rule_scope
+   FROM (authorizations a
+     LEFT JOIN cards c USING (card_id))
+  WHERE a.mcc_declined;
