@@ -177,27 +177,36 @@ async function open(port: number, localAddress = UQPAY): Promise<TLSSocket> {
 
 interface Sending {
   readonly localAddress?: string;
-  readonly socket?: TLSSocket;
+  readonly kept?: Agent;
   readonly isChunked?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
   readonly path?: string;
 }
 
 /** Posts a signed body to the proxy; over the given connection, or one of its own. */
+/** Sends by this connection. */
+function agentOf(
+  connection: TLSSocket,
+  { keepAlive }: { readonly keepAlive: boolean },
+): Agent {
+  const agent = new Agent({ keepAlive, maxSockets: 1 });
+  agent.createConnection = () => connection;
+  return agent;
+}
+
 async function post(
   { port }: Proxy,
   body: Buffer,
   {
     localAddress = UQPAY,
-    socket,
+    kept,
     isChunked = false,
     headers = {},
     path = "/webhooks/uqpay",
   }: Sending = {},
 ): Promise<{ readonly status: number; readonly text: string }> {
-  const connection = socket ?? (await open(port, localAddress));
-  const agent = new Agent({ keepAlive: socket !== undefined, maxSockets: 1 });
-  agent.createConnection = () => connection;
+  const agent =
+    kept ?? agentOf(await open(port, localAddress), { keepAlive: false });
   const sent = request({
     agent,
     path,
@@ -218,7 +227,7 @@ async function post(
   ];
   let text = "";
   for await (const chunk of response) text += String(chunk);
-  if (socket === undefined) connection.destroy();
+  if (kept === undefined) agent.destroy();
   return { status: response.statusCode, text };
 }
 
@@ -241,7 +250,7 @@ for (const [name, start] of [
       "a delivery is accepted: plain, in chunks, as large as may be, and over a connection opened long before",
       async () => {
         const proxy = await start();
-        const ahead = await open(proxy.port);
+        const ahead = agentOf(await open(proxy.port), { keepAlive: true });
         const opened = Date.now();
         const [plain, chunked, large, late, again] = [
           aStatusUpdate(),
@@ -258,8 +267,8 @@ for (const [name, start] of [
         ];
         await sleep(AHEAD_MS - (Date.now() - opened));
         // Twice: the second goes by a connection that the proxy has kept.
-        answers.push(await post(proxy, bytesOf(late), { socket: ahead }));
-        answers.push(await post(proxy, bytesOf(again), { socket: ahead }));
+        answers.push(await post(proxy, bytesOf(late), { kept: ahead }));
+        answers.push(await post(proxy, bytesOf(again), { kept: ahead }));
         ahead.destroy();
 
         const events = [plain, chunked, large, late, again];
