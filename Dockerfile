@@ -12,8 +12,10 @@ COPY tsconfig.json tsconfig.build.json ./
 COPY scripts scripts
 COPY db db
 COPY src src
+COPY dev dev
 COPY examples examples
-RUN npm run build && rm dist/.tsbuildinfo
+# What is for development (the embedded PostgreSQL, the demo) is compiled with the rest and stays behind.
+RUN npm run build && rm -r dist/.tsbuildinfo dist/dev
 
 FROM ${NODE_IMAGE} AS dependencies
 WORKDIR /app

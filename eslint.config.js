@@ -4,28 +4,20 @@ import jest from "eslint-plugin-jest";
 import tseslint from "typescript-eslint";
 
 /** The files that build the service from its parts: the only ones that may import everything. */
-const compositionFiles = [
+const composition = [
   "src/main.ts",
   "src/cli.ts",
-  "src/demo.ts",
-  "src/serve.ts",
   "src/service.ts",
-  "src/worker.ts",
-  "src/prepare-database.ts",
-  "src/commands/**",
-  "src/demo/**",
+  "src/roles/",
+  "src/commands/",
+  "dev/demo/",
 ];
 
-/** What the service does (the first five), and what its operator does with it. */
+/** What the service does with a webhook. */
 const useCases = [
   "src/receive-webhook.ts",
-  "src/place-hints.ts",
-  "src/reconcile-events.ts",
-  "src/apply-earlier-copies.ts",
-  "src/requeue-stalled.ts",
-  "src/prune-bodies.ts",
-  "src/recompute-projection.ts",
-  "src/replay-events.ts",
+  "src/apply-events.ts",
+  "src/sweep-stalled.ts",
 ];
 
 /**
@@ -40,12 +32,23 @@ const places = [
   },
   {
     files: ["src/uqpay/"],
-    mayImport: ["src/domain/", "zod", "node:crypto", "node:buffer"],
+    mayImport: [
+      "src/domain/",
+      "zod",
+      "lossless-json",
+      "node:crypto",
+      "node:buffer",
+    ],
     why: "uqpay/ translates UQPAY's wire format into our words and does nothing else: it must work on bytes alone, without storage, HTTP or the network.",
   },
   {
+    files: ["src/projections/"],
+    mayImport: ["src/domain/"],
+    why: "projections/ says which tables we keep and how events become their rows: without connections and the wire format, one file is enough for a table.",
+  },
+  {
     files: ["src/store/"],
-    mayImport: ["src/domain/", "src/database-url.ts", "kysely", "pg", "node:"],
+    mayImport: ["src/domain/", "src/projections/", "kysely", "pg", "node:"],
     why: "store/ is all SQL in our words: when UQPAY changes its wire format, no statement may have to change.",
   },
   {
@@ -53,26 +56,24 @@ const places = [
     mayImport: [
       "src/store/session.ts",
       "src/store/spent-connections.ts",
+      "src/process/",
       "bullmq",
       "ioredis",
       "pg",
       "node:events",
       "node:timers",
     ],
+    mayImportTypes: ["src/receive-webhook.ts"],
     why: "queue/ moves event ids and knows nothing about what they stand for: so it can never become a second place where the truth is kept. What a session needs, and when it is of no more use, is the same for every pool, and said once.",
-  },
-  {
-    files: ["src/embedded/"],
-    mayImport: ["pg", "zod", "node:"],
-    why: "embedded/ runs a PostgreSQL for development and tests and knows nothing of this service: so production never depends on it.",
   },
   {
     files: ["src/http/"],
     mayImport: ["express", "node:"],
     mayImportTypes: [
       "src/receive-webhook.ts",
+      "src/operate/",
       "src/metrics.ts",
-      "src/logger.ts",
+      "src/process/logger.ts",
     ],
     why: "http/ turns requests into calls and results into answers: it is given the use cases as functions and takes only types from them, so SQL, the queue and signatures cannot end up in a route.",
   },
@@ -81,10 +82,10 @@ const places = [
     mayImport: [
       "src/domain/",
       "src/uqpay/",
+      "src/projections/",
       "src/store/",
-      "src/batcher.ts",
-      "src/checkpoint.ts",
-      "src/take-turns.ts",
+      "src/process/",
+      "src/operate/",
       ...useCases,
       "node:crypto",
       "node:timers/promises",
@@ -94,45 +95,59 @@ const places = [
   },
   {
     files: ["src/operate/"],
-    mayImport: ["src/domain/", "src/uqpay/", "src/store/", ...useCases],
+    mayImport: [
+      "src/domain/",
+      "src/uqpay/",
+      "src/projections/",
+      "src/store/",
+      ...useCases,
+      "node:",
+    ],
+    mayImportTypes: ["kysely"],
     why: "operate/ holds the rules behind the operator's commands and gives data: without a terminal, Express or BullMQ in it, a console can show the same.",
   },
   {
-    files: ["src/send-event.ts"],
-    mayImport: ["src/uqpay/", "node:"],
-    why: "The sender plays UQPAY's part: if it shared more than the wire format with the service, what it sends would prove little.",
+    files: ["src/process/"],
+    mayImport: ["node:", "pino", "fastest-levenshtein"],
+    mayImportTypes: ["src/config.ts"],
+    why: "process/ holds what any long-running program needs and knows no part of this one: so it can be read by itself.",
+  },
+  {
+    files: ["src/config.ts", "src/metrics.ts"],
+    mayImport: [
+      "src/process/",
+      "src/store/database-url.ts",
+      "prom-client",
+      "zod",
+      "node:",
+    ],
+    why: "The configuration and the metrics are lists of names with their meaning: everybody may read them, so they depend on nobody.",
+  },
+  {
+    files: ["dev/embedded-postgres/"],
+    mayImport: ["pg", "zod", "node:"],
+    why: "dev/embedded-postgres/ runs a PostgreSQL for development and tests and knows nothing of this service: so production never depends on it.",
   },
   {
     files: ["src/**"],
     ignores: [
-      ...compositionFiles,
+      ...composition,
       ...useCases,
-      "src/send-event.ts",
+      "src/config.ts",
+      "src/metrics.ts",
       ...[
         "domain",
         "uqpay",
+        "projections",
         "store",
         "queue",
-        "embedded",
         "http",
         "operate",
-      ].map((folder) => `src/${folder}/**`),
-    ],
-    mayImport: [
-      "src/batcher.ts",
-      "src/config.ts",
-      "src/database-url.ts",
-      "src/log-output.ts",
-      "src/logger.ts",
-      "src/near-miss.ts",
-      "fastest-levenshtein",
-      "src/periodic.ts",
-      "node:",
-      "pino",
-      "prom-client",
-      "zod",
-    ],
-    why: "What eslint.config.js does not list as a place of its own, a use case or a composition file is a tool, which knows no part of the service: if it is none, list it there.",
+        "process",
+      ].map((folder) => `src/${folder}/`),
+    ].map((file) => (file.endsWith("/") ? `${file}**` : file)),
+    mayImport: [],
+    why: "Each file of src/ belongs to a place that eslint.config.js knows: list this one there, and say why it may import what it imports.",
   },
 ];
 
@@ -140,7 +155,7 @@ const envIsReadOnce = {
   object: "process",
   property: "env",
   message:
-    "The environment is read where a program begins (main.ts, cli.ts, demo.ts) and checked as a whole by loadConfig: take what you need from Config, as an argument.",
+    "The environment is read where a program begins (main.ts, cli.ts, dev/demo/main.ts) and checked as a whole by loadConfig: take what you need from Config, as an argument.",
 };
 
 const timeIsAnArgument =
@@ -188,8 +203,8 @@ export default defineConfig(
     },
   },
   {
-    files: ["src/**/*.ts", "db/**/*.ts"],
-    ignores: ["src/main.ts", "src/cli.ts", "src/demo.ts"],
+    files: ["src/**/*.ts", "db/**/*.ts", "dev/**/*.ts"],
+    ignores: ["src/main.ts", "src/cli.ts", "dev/demo/main.ts"],
     rules: {
       "no-restricted-properties": ["error", envIsReadOnce],
       "no-restricted-imports": [

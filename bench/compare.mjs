@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
-import { createLogger } from "../dist/src/logger.js";
+import { createLogger } from "../dist/src/process/logger.js";
 import { median, sum } from "../scripts/measuring/numbers.mjs";
 import { cpuUsOfThread } from "../scripts/measuring/process-figures.mjs";
 import { startEnvironment } from "./lib/environment.mjs";

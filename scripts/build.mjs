@@ -1,4 +1,4 @@
-// Compiles src/ and db/ to dist/ and puts the SQL migrations and the example events beside them.
+// Compiles src/, db/ and dev/ to dist/ and puts the SQL migrations and the example events beside them.
 // Incremental: a build with nothing to do takes a second, so `npm start` may always build.
 import { spawnSync } from "node:child_process";
 import { chmodSync, cpSync, mkdirSync, rmSync, symlinkSync } from "node:fs";

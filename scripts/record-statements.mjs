@@ -37,11 +37,11 @@ function write(value) {
 }
 
 const { startEmbeddedPostgres } = await load(
-  "src/embedded/embedded-postgres.js",
+  "dev/embedded-postgres/embedded-postgres.js",
 );
 const { loadConfig } = await load("src/config.js");
-const { createLogger } = await load("src/logger.js");
-const { startServer } = await load("src/serve.js");
+const { createLogger } = await load("src/process/logger.js");
+const { startServer } = await load("src/roles/start-server.js");
 const { sign } = await load("src/uqpay/signature.js");
 
 const folder = mkdtempSync(join(tmpdir(), "uqpay-record-"));

@@ -1,8 +1,8 @@
 import { isIP } from "node:net";
 import { z } from "zod";
-import { parseDatabaseUrl } from "./database-url.ts";
-import type { NearMiss } from "./near-miss.ts";
-import { findNearMisses } from "./near-miss.ts";
+import { parseDatabaseUrl } from "./store/database-url.ts";
+import type { NearMiss } from "./process/near-miss.ts";
+import { findNearMisses } from "./process/near-miss.ts";
 
 /** Everything that can be configured, read once. Frozen; see `.env.example` for each variable's reason. */
 export interface Config {

@@ -1,6 +1,6 @@
 import { createHmac, hash } from "node:crypto";
-import { createBatcher } from "./batcher.ts";
-import type { Batcher } from "./batcher.ts";
+import { createBatcher } from "./process/batcher.ts";
+import type { Batcher } from "./process/batcher.ts";
 import type { Instant } from "./domain/instant.ts";
 import { instantFromEpochMs } from "./domain/instant.ts";
 import type { Found, Identity, InboxEntry, Recorded } from "./store/inbox.ts";

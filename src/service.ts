@@ -1,9 +1,9 @@
 import type { Pool } from "pg";
 import type { SchemaDifference } from "../db/migrate.ts";
 import { createSchemaComparison } from "../db/migrate.ts";
-import { createBatchLog } from "./batch-log.ts";
-import type { Checkpoint } from "./checkpoint.ts";
-import { noCheckpoint } from "./checkpoint.ts";
+import { createBatchLog } from "./process/batch-log.ts";
+import type { Checkpoint } from "./process/checkpoint.ts";
+import { noCheckpoint } from "./process/checkpoint.ts";
 import type { Config } from "./config.ts";
 import { CARD_EVENT_KINDS } from "./domain/card-event.ts";
 import { adminRoutes } from "./http/admin-routes.ts";
@@ -13,14 +13,14 @@ import { metricsRoute } from "./http/metrics-route.ts";
 import type { ListeningServer } from "./http/server.ts";
 import { listen } from "./http/server.ts";
 import { webhookRoute } from "./http/webhook-route.ts";
-import type { Logger } from "./logger.ts";
+import type { Logger } from "./process/logger.ts";
 import type { Metrics } from "./metrics.ts";
 import { createMetrics } from "./metrics.ts";
-import type { Hints } from "./place-hints.ts";
-import { createHints } from "./place-hints.ts";
+import type { Hints } from "./queue/hints.ts";
+import { createHints } from "./queue/hints.ts";
 import { createEventQueue } from "./queue/event-queue.ts";
 import type { QueueConnection } from "./queue/queue-connection.ts";
-import { createRateLimitedLog } from "./rate-limited-log.ts";
+import { createRateLimitedLog } from "./process/rate-limited-log.ts";
 import type { WebhookReceiver } from "./receive-webhook.ts";
 import { createWebhookReceiver } from "./receive-webhook.ts";
 import type { Database, EventState } from "./store/database.ts";
@@ -44,11 +44,11 @@ import {
 import { countOpenQuarantine, quarantine } from "./store/quarantine.ts";
 import { listQuarantine } from "./store/quarantine-records.ts";
 import { unreadableFields } from "./uqpay/decode-event.ts";
-import { readVersion } from "./version.ts";
-import type { Trouble } from "./trouble.ts";
-import { createTrouble } from "./trouble.ts";
-import { within } from "./within.ts";
-import { startWorker } from "./worker.ts";
+import { readVersion } from "./process/version.ts";
+import type { Trouble } from "./process/trouble.ts";
+import { createTrouble } from "./process/trouble.ts";
+import { within } from "./process/within.ts";
+import { startWorker } from "./roles/worker.ts";
 
 export interface Service {
   /** Where the webhook endpoint listens; the port that the system chose where 0 was configured. */

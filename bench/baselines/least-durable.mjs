@@ -2,7 +2,7 @@
 // validation, no limits, no metrics, no queue. What is beyond this no service with them reaches.
 import { hash } from "node:crypto";
 import { createServer } from "node:http";
-import { createBatcher } from "../../dist/src/batcher.js";
+import { createBatcher } from "../../dist/src/process/batcher.js";
 import { instantFromEpochMs } from "../../dist/src/domain/instant.js";
 import { recordEvents } from "../../dist/src/store/inbox.js";
 import { tuneV8 } from "../../dist/src/tune-v8.js";
@@ -11,7 +11,7 @@ import { isGenuine } from "./is-genuine.mjs";
 
 tuneV8();
 const pool = openPool("least durable");
-/** @type {import("../../src/batcher.ts").Batcher<import("../../src/store/inbox.ts").InboxEntry, string>} */
+/** @type {import("../../src/process/batcher.ts").Batcher<import("../../src/store/inbox.ts").InboxEntry, string>} */
 const inbox = createBatcher({
   flush: (entries) => recordEvents(pool, entries),
   maxBatch: 200,

@@ -5,7 +5,7 @@ import { loadConfig } from "../../dist/src/config.js";
 import { createApp } from "../../dist/src/http/app.js";
 import { listen } from "../../dist/src/http/server.js";
 import { webhookRoute } from "../../dist/src/http/webhook-route.js";
-import { createHints } from "../../dist/src/place-hints.js";
+import { createHints } from "../../dist/src/queue/hints.js";
 import { createEventQueue } from "../../dist/src/queue/event-queue.js";
 import { createWebhookReceiver } from "../../dist/src/receive-webhook.js";
 import { queueConnection } from "../../dist/src/service.js";

@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import pg from "pg";
-import { startEmbeddedPostgres } from "../../dist/src/embedded/embedded-postgres.js";
-import { createLogger } from "../../dist/src/logger.js";
-import { prepareDatabase } from "../../dist/src/prepare-database.js";
+import { startEmbeddedPostgres } from "../../dist/dev/embedded-postgres/embedded-postgres.js";
+import { createLogger } from "../../dist/src/process/logger.js";
+import { prepareDatabase } from "../../dist/src/roles/prepare-database.js";
 import {
   findRedisServer,
   startRedis,

@@ -2,7 +2,7 @@
 
 /**
  * @param {import("../../src/store/database.ts").Database} db
- * @param {Pick<import("../../src/reconcile-events.ts").ReconcileOptions, "checkpoint" | "turns">} build of the same build
+ * @param {Pick<import("../../src/apply-events.ts").ReconcileOptions, "checkpoint" | "turns">} build of the same build
  */
 export function reconcileOptions(db, { checkpoint, turns }) {
   return {

@@ -1,10 +1,10 @@
 // The product's shell (server, middleware, verification, decoding, log, metrics) around another way to record.
-import { createBatchLog } from "../../dist/src/batch-log.js";
+import { createBatchLog } from "../../dist/src/process/batch-log.js";
 import { loadConfig } from "../../dist/src/config.js";
 import { createApp } from "../../dist/src/http/app.js";
 import { listen } from "../../dist/src/http/server.js";
 import { webhookRoute } from "../../dist/src/http/webhook-route.js";
-import { createLogger } from "../../dist/src/logger.js";
+import { createLogger } from "../../dist/src/process/logger.js";
 import { createMetrics } from "../../dist/src/metrics.js";
 import { createWebhookReceiver } from "../../dist/src/receive-webhook.js";
 import { tuneV8 } from "../../dist/src/tune-v8.js";

@@ -1,12 +1,12 @@
 // What applying an event costs as the tables, the cards and their lists grow: the use case alone, in this process.
 import { createHash } from "node:crypto";
 import { performance } from "node:perf_hooks";
-import { noCheckpoint } from "../../dist/src/checkpoint.js";
+import { noCheckpoint } from "../../dist/src/process/checkpoint.js";
 import { instantFromEpochMs } from "../../dist/src/domain/instant.js";
-import { reconcileEvents } from "../../dist/src/reconcile-events.js";
+import { reconcileEvents } from "../../dist/src/apply-events.js";
 import { createDatabase, createPool } from "../../dist/src/store/database.js";
 import { recordEvents } from "../../dist/src/store/inbox.js";
-import { createTurns } from "../../dist/src/take-turns.js";
+import { createTurns } from "../../dist/src/process/take-turns.js";
 import { median } from "../../scripts/measuring/numbers.mjs";
 import { makeEvent } from "../lib/events.mjs";
 import { readMachine, stealSince } from "../lib/machine.mjs";

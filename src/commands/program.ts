@@ -1,6 +1,6 @@
 import tab from "@bomb.sh/tab/commander";
 import { Command } from "@commander-js/extra-typings";
-import { readVersion } from "../version.ts";
+import { readVersion } from "../process/version.ts";
 import { addEvent } from "./event.ts";
 import { addEvents } from "./events.ts";
 import { addExplain } from "./explain.ts";

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "@commander-js/extra-typings";
-import { pruneBodies, retentionLimit } from "../prune-bodies.ts";
+import { pruneBodies, retentionLimit } from "../operate/prune.ts";
 import {
   countOldBodies,
   dropOldBodies,

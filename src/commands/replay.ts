@@ -1,7 +1,7 @@
 import type { Command } from "@commander-js/extra-typings";
 import { Option } from "@commander-js/extra-typings";
-import type { Replay } from "../replay-events.ts";
-import { replayEvent, replayQuarantined } from "../replay-events.ts";
+import type { Replay } from "../operate/replay.ts";
+import { replayEvent, replayQuarantined } from "../operate/replay.ts";
 import type { Database } from "../store/database.ts";
 import { EVENT_STATES, QUARANTINE_REASONS } from "../store/database.ts";
 import { listEvents } from "../store/event-records.ts";

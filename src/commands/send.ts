@@ -1,14 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { Command } from "@commander-js/extra-typings";
-import type { EventJson } from "../send-event.ts";
+import type { EventJson } from "../operate/send-event.ts";
 import {
   PING,
   listExamples,
   postSigned,
   readExample,
   withField,
-} from "../send-event.ts";
+} from "../operate/send-event.ts";
 import type { Context, Frame, Outcome } from "./frame.ts";
 import { JSON_OPTION } from "./frame.ts";
 import { findNearest } from "./nearest.ts";

@@ -1,13 +1,13 @@
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Command, Option } from "@commander-js/extra-typings";
-import type { Logger } from "../logger.ts";
-import { createLogger } from "../logger.ts";
-import { startServer } from "../serve.ts";
+import type { Logger } from "../process/logger.ts";
+import { createLogger } from "../process/logger.ts";
+import { startServer } from "../roles/start-server.ts";
 import type { Service } from "../service.ts";
-import { tuneV8 } from "../tune-v8.ts";
-import { readVersion } from "../version.ts";
-import { startWatchdog } from "../watchdog.ts";
+import { tuneV8 } from "../process/tune-v8.ts";
+import { readVersion } from "../process/version.ts";
+import { startWatchdog } from "../process/watchdog.ts";
 import type { Context, Frame, Outcome } from "./frame.ts";
 import { JSON_OPTION } from "./frame.ts";
 

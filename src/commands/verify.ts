@@ -1,10 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "@commander-js/extra-typings";
-import type { RecomputeProgress } from "../recompute-projection.ts";
-import {
-  rebuildProjection,
-  verifyProjection,
-} from "../recompute-projection.ts";
+import type { RecomputeProgress } from "../operate/recompute.ts";
+import { rebuildProjection, verifyProjection } from "../operate/recompute.ts";
 import type { Database, EventState } from "../store/database.ts";
 import type { OpenEvents } from "../store/event-records.ts";
 import {

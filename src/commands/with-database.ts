@@ -3,7 +3,7 @@ import { createSchemaComparison } from "../../db/migrate.ts";
 import {
   developmentDataDir,
   findRunningPostgres,
-} from "../embedded/embedded-postgres.ts";
+} from "../../dev/embedded-postgres/embedded-postgres.ts";
 import type { Database } from "../store/database.ts";
 import { createDatabase, createPool } from "../store/database.ts";
 import { examineDatabase } from "../store/examine-database.ts";

@@ -13,7 +13,7 @@ import {
   statementOf,
 } from "../domain/explain-card.ts";
 import type { Instant } from "../domain/instant.ts";
-import { verifyProjection } from "../recompute-projection.ts";
+import { verifyProjection } from "./recompute.ts";
 import { toRow as toAuthorizationRow } from "../store/authorizations.ts";
 import { findCards, toRow as toCardRow } from "../store/cards.ts";
 import type { Database, EventState, Transaction } from "../store/database.ts";

@@ -2,8 +2,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ConnectionOptions } from "node:tls";
 import pg from "pg";
-import type { DatabaseUrl } from "../database-url.ts";
-import { parseDatabaseUrl } from "../database-url.ts";
+import type { DatabaseUrl } from "./database-url.ts";
+import { parseDatabaseUrl } from "./database-url.ts";
 import { DatabaseRefusal } from "./explain-fault.ts";
 
 /** What differs between our sessions; all else is the same for each. */

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import pg from "pg";
-import { replayQuarantined } from "../../src/replay-events.ts";
+import { replayQuarantined } from "../../src/operate/replay.ts";
 import { dropOldBodies } from "../../src/store/retention.ts";
 import type { TestDatabase } from "../support/database.ts";
 import { createTestDatabase } from "../support/database.ts";

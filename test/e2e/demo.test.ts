@@ -1,7 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { runDemo } from "../../src/demo/run-demo.ts";
+import { runDemo } from "../../dev/demo/run-demo.ts";
 import {
   endProcesses,
   makeFolder,
@@ -28,7 +28,7 @@ afterAll(async () => {
 
 /** The demo in a folder for temporary files that nothing else uses. */
 async function demo(...args: string[]) {
-  const running = startProcess("demo.js", {
+  const running = startProcess("../dev/demo/main.js", {
     args,
     cwd: folder,
     env: { TMPDIR: folder },
@@ -95,7 +95,7 @@ describe("the demo", () => {
   test(
     "that is interrupted stops its database and removes its data",
     async () => {
-      const running = startProcess("demo.js", {
+      const running = startProcess("../dev/demo/main.js", {
         cwd: folder,
         env: { TMPDIR: folder },
       });

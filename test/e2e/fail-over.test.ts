@@ -1,10 +1,10 @@
 import { cp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "@jest/globals";
-import type { EmbeddedPostgres } from "../../src/embedded/embedded-postgres.ts";
-import { startEmbeddedPostgres } from "../../src/embedded/embedded-postgres.ts";
-import { createLogger } from "../../src/logger.ts";
-import { prepareDatabase } from "../../src/prepare-database.ts";
+import type { EmbeddedPostgres } from "../../dev/embedded-postgres/embedded-postgres.ts";
+import { startEmbeddedPostgres } from "../../dev/embedded-postgres/embedded-postgres.ts";
+import { createLogger } from "../../src/process/logger.ts";
+import { prepareDatabase } from "../../src/roles/prepare-database.ts";
 import type { TestDatabase } from "../support/database.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { aStatusUpdate, anMccDecline, deliver } from "../support/deliveries.ts";

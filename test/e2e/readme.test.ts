@@ -56,7 +56,7 @@ let baseUrl: string;
 /** The README's own steps: the demo leaves its database, and a service runs on it. */
 beforeAll(async () => {
   folder = await makeFolder();
-  const demo = startProcess("demo.js", {
+  const demo = startProcess("../dev/demo/main.js", {
     args: ["--keep"],
     cwd: folder,
     env: { TMPDIR: folder },

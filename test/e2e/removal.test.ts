@@ -5,8 +5,8 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { Redis } from "ioredis";
 import pg from "pg";
-import type { EmbeddedPostgres } from "../../src/embedded/embedded-postgres.ts";
-import { startEmbeddedPostgres } from "../../src/embedded/embedded-postgres.ts";
+import type { EmbeddedPostgres } from "../../dev/embedded-postgres/embedded-postgres.ts";
+import { startEmbeddedPostgres } from "../../dev/embedded-postgres/embedded-postgres.ts";
 import { aStatusUpdate, deliver } from "../support/deliveries.ts";
 import { codeBlockWith } from "../support/markdown.ts";
 import {

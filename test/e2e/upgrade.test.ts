@@ -7,8 +7,8 @@ import { afterEach, describe, expect, test } from "@jest/globals";
 import type { Kysely } from "kysely";
 import { Migrator, sql } from "kysely";
 import pg from "pg";
-import { createLogger } from "../../src/logger.ts";
-import { prepareDatabase } from "../../src/prepare-database.ts";
+import { createLogger } from "../../src/process/logger.ts";
+import { prepareDatabase } from "../../src/roles/prepare-database.ts";
 import type { TestDatabase } from "../support/database.ts";
 import {
   createEmptyDatabase,

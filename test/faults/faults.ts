@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Moment } from "../../src/checkpoint.ts";
+import type { Moment } from "../../src/process/checkpoint.ts";
 import type { Instance } from "./instances.ts";
 import type { PostgresServer } from "./postgres-server.ts";
 import type { Random } from "./random.ts";

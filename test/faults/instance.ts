@@ -1,10 +1,10 @@
-import type { Checkpoint, Moment } from "../../src/checkpoint.ts";
+import type { Checkpoint, Moment } from "../../src/process/checkpoint.ts";
 import { loadConfig } from "../../src/config.ts";
-import { createLogger } from "../../src/logger.ts";
-import { prepareDatabase } from "../../src/prepare-database.ts";
+import { createLogger } from "../../src/process/logger.ts";
+import { prepareDatabase } from "../../src/roles/prepare-database.ts";
 import { queueConnection, startService } from "../../src/service.ts";
-import { startWatchdog } from "../../src/watchdog.ts";
-import { within } from "../../src/within.ts";
+import { startWatchdog } from "../../src/process/watchdog.ts";
+import { within } from "../../src/process/within.ts";
 
 /*
  * One instance of the service as a process, as `serve` runs it, with a checkpoint that the suite can arm: it

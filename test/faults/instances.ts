@@ -3,7 +3,7 @@ import { fork } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import type { Moment } from "../../src/checkpoint.ts";
+import type { Moment } from "../../src/process/checkpoint.ts";
 import type { Arm } from "./instance.ts";
 
 const PROGRAM = fileURLToPath(new URL("./instance.js", import.meta.url));

@@ -3,8 +3,8 @@ import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
-import type { EmbeddedPostgres } from "../../src/embedded/embedded-postgres.ts";
-import { startEmbeddedPostgres } from "../../src/embedded/embedded-postgres.ts";
+import type { EmbeddedPostgres } from "../../dev/embedded-postgres/embedded-postgres.ts";
+import { startEmbeddedPostgres } from "../../dev/embedded-postgres/embedded-postgres.ts";
 
 /** Room for two instances on either queue and for what instances that were killed leave behind for a moment. */
 const MAX_CONNECTIONS = 60;

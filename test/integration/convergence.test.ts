@@ -11,10 +11,10 @@ import { instantFromEpochMs } from "../../src/domain/instant.ts";
 import {
   applyEarlierCopies,
   applyStalledCopies,
-} from "../../src/apply-earlier-copies.ts";
+} from "../../src/operate/earlier-copies.ts";
 import { createWebhookReceiver } from "../../src/receive-webhook.ts";
-import { reconcileEvents } from "../../src/reconcile-events.ts";
-import { replayQuarantined } from "../../src/replay-events.ts";
+import { reconcileEvents } from "../../src/apply-events.ts";
+import { replayQuarantined } from "../../src/operate/replay.ts";
 import { toRow as toAuthorizationRow } from "../../src/store/authorizations.ts";
 import { toRow as toCardRow } from "../../src/store/cards.ts";
 import type { Database } from "../../src/store/database.ts";

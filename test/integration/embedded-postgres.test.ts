@@ -34,10 +34,10 @@ import {
   startEmbeddedPostgres,
   type EmbeddedPostgres,
   type EmbeddedPostgresOptions,
-} from "../../src/embedded/embedded-postgres.ts";
+} from "../../dev/embedded-postgres/embedded-postgres.ts";
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
-const SOURCES = join(ROOT, "src/embedded");
+const SOURCES = join(ROOT, "dev/embedded-postgres");
 const IS_ROOT = process.getuid?.() === 0;
 const IS_LINUX = process.platform === "linux";
 

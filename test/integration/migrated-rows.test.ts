@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
-import { verifyProjection } from "../../src/recompute-projection.ts";
+import { verifyProjection } from "../../src/operate/recompute.ts";
 import type { TestDatabase } from "../support/database.ts";
 import { createEmptyDatabase } from "../support/database.ts";
 import { migrateUntil } from "../support/migrations.ts";

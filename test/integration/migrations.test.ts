@@ -1,8 +1,8 @@
 import { readFile, readdir } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { findPendingMigrations, migrate } from "../../db/migrate.ts";
-import { createLogger } from "../../src/logger.ts";
-import { prepareDatabase } from "../../src/prepare-database.ts";
+import { createLogger } from "../../src/process/logger.ts";
+import { prepareDatabase } from "../../src/roles/prepare-database.ts";
 import type { Database } from "../../src/store/database.ts";
 import type { TestDatabase } from "../support/database.ts";
 import {

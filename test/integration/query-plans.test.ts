@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { reconcileEvents } from "../../src/reconcile-events.ts";
+import { reconcileEvents } from "../../src/apply-events.ts";
 import type { Database } from "../../src/store/database.ts";
 import { createDatabase } from "../../src/store/database.ts";
 import { findEventsOfCard, listEvents } from "../../src/store/event-records.ts";

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { loadConfig } from "../../src/config.ts";
-import { pruneBodies } from "../../src/prune-bodies.ts";
-import { replayEvent, replayQuarantined } from "../../src/replay-events.ts";
+import { pruneBodies } from "../../src/operate/prune.ts";
+import { replayEvent, replayQuarantined } from "../../src/operate/replay.ts";
 import type { Database } from "../../src/store/database.ts";
 import {
   countOldBodies,

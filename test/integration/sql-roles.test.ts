@@ -3,11 +3,11 @@ import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import pg from "pg";
 import { loadConfig } from "../../src/config.ts";
-import { createLogger } from "../../src/logger.ts";
-import { prepareDatabase } from "../../src/prepare-database.ts";
+import { createLogger } from "../../src/process/logger.ts";
+import { prepareDatabase } from "../../src/roles/prepare-database.ts";
 import { queueConnection } from "../../src/service.ts";
-import type { RunningServer } from "../../src/serve.ts";
-import { startServer } from "../../src/serve.ts";
+import type { RunningServer } from "../../src/roles/start-server.ts";
+import { startServer } from "../../src/roles/start-server.ts";
 import type { TestDatabase } from "../support/database.ts";
 import {
   createEmptyDatabase,

@@ -11,9 +11,9 @@ import type { Pool } from "pg";
 import {
   rebuildProjection,
   verifyProjection,
-} from "../../src/recompute-projection.ts";
-import type { RecomputeProgress } from "../../src/recompute-projection.ts";
-import { reconcileEvents } from "../../src/reconcile-events.ts";
+} from "../../src/operate/recompute.ts";
+import type { RecomputeProgress } from "../../src/operate/recompute.ts";
+import { reconcileEvents } from "../../src/apply-events.ts";
 import type { Database } from "../../src/store/database.ts";
 import { recordEvents } from "../../src/store/inbox.ts";
 import { dropOldBodies } from "../../src/store/retention.ts";

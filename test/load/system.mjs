@@ -10,7 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Redis } from "ioredis";
 import pg from "pg";
-import { startEmbeddedPostgres } from "../../dist/src/embedded/embedded-postgres.js";
+import { startEmbeddedPostgres } from "../../dist/dev/embedded-postgres/embedded-postgres.js";
 import { startRedis } from "../../scripts/measuring/redis-server.mjs";
 
 export { formatTable } from "../../scripts/measuring/format-table.mjs";

@@ -2,7 +2,7 @@ import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "@jest/globals";
 import pg from "pg";
-import { startEmbeddedPostgres } from "../../src/embedded/embedded-postgres.ts";
+import { startEmbeddedPostgres } from "../../dev/embedded-postgres/embedded-postgres.ts";
 import { aStatusUpdate, anMccDecline, deliver } from "../support/deliveries.ts";
 import {
   baseUrlOf,

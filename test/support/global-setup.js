@@ -64,7 +64,7 @@ export async function stopServers() {
 
 async function startPostgres() {
   const { startEmbeddedPostgres } = await fromBuild(
-    "src/embedded/embedded-postgres.js",
+    "dev/embedded-postgres/embedded-postgres.js",
   );
   const dataDir = scratchDirectory("uqpay-test-postgres-");
   const postgres = await startEmbeddedPostgres({

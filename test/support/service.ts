@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import pg from "pg";
 import { loadConfig } from "../../src/config.ts";
-import { createLogger } from "../../src/logger.ts";
+import { createLogger } from "../../src/process/logger.ts";
 import { startService } from "../../src/service.ts";
 import type { TestDatabase } from "./database.ts";
 import { createTestDatabase, hostile } from "./database.ts";

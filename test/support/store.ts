@@ -1,12 +1,12 @@
 import type pg from "pg";
-import { noCheckpoint } from "../../src/checkpoint.ts";
+import { noCheckpoint } from "../../src/process/checkpoint.ts";
 import type { Instant } from "../../src/domain/instant.ts";
 import { instantFromEpochMs } from "../../src/domain/instant.ts";
-import type { ReconcileOptions } from "../../src/reconcile-events.ts";
+import type { ReconcileOptions } from "../../src/apply-events.ts";
 import type { Database, PoolOptions } from "../../src/store/database.ts";
 import { createDatabase, createPool } from "../../src/store/database.ts";
 import type { InboxEntry } from "../../src/store/inbox.ts";
-import { createTurns } from "../../src/take-turns.ts";
+import { createTurns } from "../../src/process/take-turns.ts";
 import { hostile } from "./database.ts";
 import { sha256 } from "./deliveries.ts";
 import type { Payload } from "./fixtures.ts";

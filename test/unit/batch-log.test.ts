@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, jest, test } from "@jest/globals";
-import { createBatchLog } from "../../src/batch-log.ts";
+import { createBatchLog } from "../../src/process/batch-log.ts";
 
 beforeEach(() => {
   jest.useFakeTimers();

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { createBatcher, OverloadedError } from "../../src/batcher.ts";
+import { createBatcher, OverloadedError } from "../../src/process/batcher.ts";
 import { settle } from "../support/settle.ts";
 
 class ItemFault extends Error {}

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "@jest/globals";
-import { parseDatabaseUrl } from "../../src/database-url.ts";
+import { parseDatabaseUrl } from "../../src/store/database-url.ts";
 import { connectionOf } from "../../src/store/session.ts";
 
 describe("DATABASE_URL is read as psql reads it", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { createLanes } from "../../src/lanes.ts";
+import { createLanes } from "../../src/process/lanes.ts";
 import { settle } from "../support/settle.ts";
 
 interface Work {

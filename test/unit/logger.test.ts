@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { createLogger } from "../../src/logger.ts";
+import { createLogger } from "../../src/process/logger.ts";
 import type { LogLevel } from "../../src/config.ts";
 import { decodeEvent } from "../../src/uqpay/decode-event.ts";
 import { sign } from "../../src/uqpay/signature.ts";

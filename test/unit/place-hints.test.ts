@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, jest, test } from "@jest/globals";
 import { waitFor } from "../support/wait-for.ts";
-import type { HintOptions } from "../../src/place-hints.ts";
-import { createHints } from "../../src/place-hints.ts";
+import type { HintOptions } from "../../src/queue/hints.ts";
+import { createHints } from "../../src/queue/hints.ts";
 
 const event = (eventId: string, eventType = "card.update.succeeded") => ({
   eventId,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
-import { pruneBodies, retentionLimit } from "../../src/prune-bodies.ts";
-import type { PruneOptions } from "../../src/prune-bodies.ts";
+import { pruneBodies, retentionLimit } from "../../src/operate/prune.ts";
+import type { PruneOptions } from "../../src/operate/prune.ts";
 
 const before = new Date("2026-04-12T00:00:00Z");
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { createTurns } from "../../src/take-turns.ts";
+import { createTurns } from "../../src/process/take-turns.ts";
 import { settle } from "../support/settle.ts";
 
 /** Pieces of work that last until the test ends them, and what is under way. */

@@ -1,5 +1,5 @@
 import { rm } from "node:fs/promises";
-import { startEmbeddedPostgres } from "../embedded/embedded-postgres.ts";
+import { startEmbeddedPostgres } from "../embedded-postgres/embedded-postgres.ts";
 import { demoDataDir } from "./demo-folder.ts";
 
 /*

@@ -1,15 +1,11 @@
-import type { Config } from "./config.ts";
-import { ConfigError } from "./config.ts";
-import type { EmbeddedPostgres } from "./embedded/embedded-postgres.ts";
-import {
-  developmentDataDir,
-  startEmbeddedPostgres,
-} from "./embedded/embedded-postgres.ts";
-import type { Logger } from "./logger.ts";
+import type { Config } from "../config.ts";
+import { ConfigError } from "../config.ts";
+import type { EmbeddedPostgres } from "../../dev/embedded-postgres/embedded-postgres.ts";
+import type { Logger } from "../process/logger.ts";
 import { prepareDatabase } from "./prepare-database.ts";
-import type { Service } from "./service.ts";
-import { queueConnection, startService } from "./service.ts";
-import { within } from "./within.ts";
+import type { Service } from "../service.ts";
+import { queueConnection, startService } from "../service.ts";
+import { within } from "../process/within.ts";
 
 export interface RunningServer {
   readonly service: Service;
@@ -72,8 +68,11 @@ async function openDatabase(
   return { url: embedded.url(), close: () => embedded.stop() };
 }
 
+/** Loaded only here: what is for development is not in the image. */
 async function startEmbedded(folder: string): Promise<EmbeddedPostgres> {
   try {
+    const { developmentDataDir, startEmbeddedPostgres } =
+      await import("../../dev/embedded-postgres/embedded-postgres.ts");
     return await startEmbeddedPostgres({
       dataDir: developmentDataDir(folder),
     });

@@ -4,13 +4,13 @@ import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import pg from "pg";
 import { createEventQueue } from "../../src/queue/event-queue.ts";
 import type { EventQueue } from "../../src/queue/event-queue.ts";
-import type { ReconcileOptions } from "../../src/reconcile-events.ts";
+import type { ReconcileOptions } from "../../src/apply-events.ts";
 import {
   reconcileEvents,
   takeBackOwedAttempts,
-} from "../../src/reconcile-events.ts";
-import type { RequeueOptions } from "../../src/requeue-stalled.ts";
-import { requeueStalled } from "../../src/requeue-stalled.ts";
+} from "../../src/apply-events.ts";
+import type { RequeueOptions } from "../../src/sweep-stalled.ts";
+import { requeueStalled } from "../../src/sweep-stalled.ts";
 import type { Database } from "../../src/store/database.ts";
 import { recordEvents, takeStalledEvents } from "../../src/store/inbox.ts";
 import { aStatusUpdate } from "../support/deliveries.ts";

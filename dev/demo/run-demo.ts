@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
-import { connectionOf, sessionStatements } from "../store/session.ts";
-import { postSigned } from "../send-event.ts";
-import { formatTable } from "../commands/format-table.ts";
+import { connectionOf, sessionStatements } from "../../src/store/session.ts";
+import { postSigned } from "../../src/operate/send-event.ts";
+import { formatTable } from "../../src/commands/format-table.ts";
 import type { DemoDelivery } from "./deliveries.ts";
 import { demoDeliveries, startOfStory } from "./deliveries.ts";
 import type { Cell, ExpectedTable } from "./expected-tables.ts";

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { createBatcher } from "./batcher.ts";
-import type { NewEvent } from "./receive-webhook.ts";
+import { createBatcher } from "../process/batcher.ts";
+import type { NewEvent } from "../receive-webhook.ts";
 
 export interface HintOptions {
   /** Adds one job; settles in bounded time. */

@@ -1,4 +1,4 @@
-import type { Checkpoint } from "./checkpoint.ts";
+import type { Checkpoint } from "./process/checkpoint.ts";
 import { applyToAuthorization } from "./domain/authorization.ts";
 import type { Authorization } from "./domain/authorization.ts";
 import { applyToCard } from "./domain/card.ts";
@@ -31,7 +31,7 @@ import { lockProjection } from "./store/projection-lock.ts";
 import { inTransaction } from "./store/transaction.ts";
 import type { TransactionCard } from "./store/transaction-cards.ts";
 import { saveTransactionCards } from "./store/transaction-cards.ts";
-import type { Turns } from "./take-turns.ts";
+import type { Turns } from "./process/take-turns.ts";
 import type { Decoded } from "./uqpay/decode-event.ts";
 import { decodeKeptEvent } from "./uqpay/decode-event.ts";
 

@@ -1,13 +1,13 @@
-import { rebuildCards } from "./recompute-projection.ts";
-import type { Database, Transaction } from "./store/database.ts";
-import type { LoweredEvent } from "./store/earlier-copies.ts";
+import { rebuildCards } from "./recompute.ts";
+import type { Database, Transaction } from "../store/database.ts";
+import type { LoweredEvent } from "../store/earlier-copies.ts";
 import {
   findEarlierCopies,
   findStalledCopies,
   takeEarlierCopies,
-} from "./store/earlier-copies.ts";
-import { isPassingFault } from "./store/errors.ts";
-import type { ColumnChange } from "./store/row-changes.ts";
+} from "../store/earlier-copies.ts";
+import { isPassingFault } from "../store/errors.ts";
+import type { ColumnChange } from "../store/row-changes.ts";
 
 /** Of so many events the cards are computed in one transaction: a few megabytes of bodies. */
 const BATCH = 100;

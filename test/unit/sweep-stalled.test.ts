@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
-import { requeueStalled } from "../../src/requeue-stalled.ts";
-import type { RequeueOptions } from "../../src/requeue-stalled.ts";
+import { requeueStalled } from "../../src/sweep-stalled.ts";
+import type { RequeueOptions } from "../../src/sweep-stalled.ts";
 import type { StalledEvent } from "../../src/store/inbox.ts";
 
 function lost(eventId: string): StalledEvent {

@@ -1,35 +1,35 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { SchemaDifference } from "../db/migrate.ts";
+import type { SchemaDifference } from "../../db/migrate.ts";
 import {
   applyEarlierCopies,
   applyStalledCopies,
-} from "./apply-earlier-copies.ts";
-import { createBatchLog } from "./batch-log.ts";
-import type { Checkpoint } from "./checkpoint.ts";
-import type { Config } from "./config.ts";
-import { epochMsOf } from "./domain/instant.ts";
-import { createLanes } from "./lanes.ts";
-import type { Logger } from "./logger.ts";
-import type { Metrics } from "./metrics.ts";
-import type { Periodic } from "./periodic.ts";
-import { startPeriodic } from "./periodic.ts";
-import { pruneBodies, retentionLimit } from "./prune-bodies.ts";
-import type { EventQueue } from "./queue/event-queue.ts";
-import { createEventWorker } from "./queue/event-worker.ts";
-import type { QueueConnection } from "./queue/queue-connection.ts";
-import type { OwedAttempts, Reconciliation } from "./reconcile-events.ts";
-import { reconcileEvents, takeBackOwedAttempts } from "./reconcile-events.ts";
-import type { SchemaGuard } from "./schema-guard.ts";
-import { startSchemaGuard } from "./schema-guard.ts";
-import { requeueStalled } from "./requeue-stalled.ts";
-import type { Database } from "./store/database.ts";
-import { createDatabase, createPool } from "./store/database.ts";
-import { describeError } from "./store/errors.ts";
-import { takeStalledEvents } from "./store/inbox.ts";
-import { dropOldBodies, dropResolvedBodies } from "./store/retention.ts";
-import { checkWorkerWrites } from "./store/write-checks.ts";
-import { createTrouble } from "./trouble.ts";
-import { createTurns } from "./take-turns.ts";
+} from "../operate/earlier-copies.ts";
+import { createBatchLog } from "../process/batch-log.ts";
+import type { Checkpoint } from "../process/checkpoint.ts";
+import type { Config } from "../config.ts";
+import { epochMsOf } from "../domain/instant.ts";
+import { createLanes } from "../process/lanes.ts";
+import type { Logger } from "../process/logger.ts";
+import type { Metrics } from "../metrics.ts";
+import type { Periodic } from "../process/periodic.ts";
+import { startPeriodic } from "../process/periodic.ts";
+import { pruneBodies, retentionLimit } from "../operate/prune.ts";
+import type { EventQueue } from "../queue/event-queue.ts";
+import { createEventWorker } from "../queue/event-worker.ts";
+import type { QueueConnection } from "../queue/queue-connection.ts";
+import type { OwedAttempts, Reconciliation } from "../apply-events.ts";
+import { reconcileEvents, takeBackOwedAttempts } from "../apply-events.ts";
+import type { SchemaGuard } from "../process/schema-guard.ts";
+import { startSchemaGuard } from "../process/schema-guard.ts";
+import { requeueStalled } from "../sweep-stalled.ts";
+import type { Database } from "../store/database.ts";
+import { createDatabase, createPool } from "../store/database.ts";
+import { describeError } from "../store/errors.ts";
+import { takeStalledEvents } from "../store/inbox.ts";
+import { dropOldBodies, dropResolvedBodies } from "../store/retention.ts";
+import { checkWorkerWrites } from "../store/write-checks.ts";
+import { createTrouble } from "../process/trouble.ts";
+import { createTurns } from "../process/take-turns.ts";
 
 export interface WorkerOptions {
   readonly compareSchema: (db: Database) => Promise<SchemaDifference>;

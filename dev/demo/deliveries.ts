@@ -1,5 +1,5 @@
-import { readExample, withField } from "../send-event.ts";
-import type { EventJson } from "../send-event.ts";
+import { readExample, withField } from "../../src/operate/send-event.ts";
+import type { EventJson } from "../../src/operate/send-event.ts";
 
 /** One delivery of the demo, the answer that it must get, and what it must change. */
 export interface DemoDelivery {

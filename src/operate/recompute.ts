@@ -1,32 +1,32 @@
-import type { Authorization } from "./domain/authorization.ts";
-import { applyToAuthorization } from "./domain/authorization.ts";
-import type { Card } from "./domain/card.ts";
-import { applyToCard, dateCardBack } from "./domain/card.ts";
-import type { AuthorizationReported, CardEvent } from "./domain/card-event.ts";
-import type { Instant } from "./domain/instant.ts";
-import type { Registers } from "./domain/registers.ts";
-import { dateBack } from "./domain/registers.ts";
+import type { Authorization } from "../domain/authorization.ts";
+import { applyToAuthorization } from "../domain/authorization.ts";
+import type { Card } from "../domain/card.ts";
+import { applyToCard, dateCardBack } from "../domain/card.ts";
+import type { AuthorizationReported, CardEvent } from "../domain/card-event.ts";
+import type { Instant } from "../domain/instant.ts";
+import type { Registers } from "../domain/registers.ts";
+import { dateBack } from "../domain/registers.ts";
 import {
   findReadableAuthorizations,
   findTransactionIdsOfCards,
   saveAuthorizations,
   toRow as toAuthorizationRow,
-} from "./store/authorizations.ts";
-import { findCards, saveCards, toRow as toCardRow } from "./store/cards.ts";
-import type { Database, Transaction } from "./store/database.ts";
-import type { EventRecord } from "./store/event-records.ts";
+} from "../store/authorizations.ts";
+import { findCards, saveCards, toRow as toCardRow } from "../store/cards.ts";
+import type { Database, Transaction } from "../store/database.ts";
+import type { EventRecord } from "../store/event-records.ts";
 import {
   findAppliedEvents,
   findAppliedEventsAbout,
   findAppliedEventsReceivedAt,
   findEvents,
   pageCardIds,
-} from "./store/event-records.ts";
-import { lockProjection } from "./store/projection-lock.ts";
-import { findCardsOfTransactions } from "./store/transaction-cards.ts";
-import type { ColumnChange, ProjectionRows } from "./store/row-changes.ts";
-import { compareProjections, readProjection } from "./store/row-changes.ts";
-import { decodeKeptEvent } from "./uqpay/decode-event.ts";
+} from "../store/event-records.ts";
+import { lockProjection } from "../store/projection-lock.ts";
+import { findCardsOfTransactions } from "../store/transaction-cards.ts";
+import type { ColumnChange, ProjectionRows } from "../store/row-changes.ts";
+import { compareProjections, readProjection } from "../store/row-changes.ts";
+import { decodeKeptEvent } from "../uqpay/decode-event.ts";
 
 /*
  * What the projection must be by the events in the inbox, independently of what it is. Only events that were

@@ -2,17 +2,17 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command } from "@commander-js/extra-typings";
-import type { Context, Frame, Outcome } from "./commands/frame.ts";
-import { runProgram } from "./commands/frame.ts";
-import { CommandError } from "./commands/usage-error.ts";
-import { loadConfig } from "./config.ts";
-import { demoDataDir } from "./demo/demo-folder.ts";
-import { CARD } from "./demo/deliveries.ts";
-import { leaveDatabase } from "./demo/leave-database.ts";
-import { runDemo } from "./demo/run-demo.ts";
-import { startEmbeddedPostgres } from "./embedded/embedded-postgres.ts";
-import { createLogger } from "./logger.ts";
-import { startServer } from "./serve.ts";
+import type { Context, Frame, Outcome } from "../../src/commands/frame.ts";
+import { runProgram } from "../../src/commands/frame.ts";
+import { CommandError } from "../../src/commands/usage-error.ts";
+import { loadConfig } from "../../src/config.ts";
+import { demoDataDir } from "./demo-folder.ts";
+import { CARD } from "./deliveries.ts";
+import { leaveDatabase } from "./leave-database.ts";
+import { runDemo } from "./run-demo.ts";
+import { startEmbeddedPostgres } from "../embedded-postgres/embedded-postgres.ts";
+import { createLogger } from "../../src/process/logger.ts";
+import { startServer } from "../../src/roles/start-server.ts";
 
 function makeDemo(frame: Frame): Command {
   const program = new Command("demo")

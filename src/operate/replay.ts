@@ -1,22 +1,22 @@
-import { computeAnew } from "./apply-earlier-copies.ts";
-import type { CardEvent } from "./domain/card-event.ts";
-import { applyToProjection } from "./reconcile-events.ts";
-import type { Database, Transaction } from "./store/database.ts";
-import { lowerSignedTimes } from "./store/earlier-copies.ts";
-import { describeError } from "./store/errors.ts";
-import { insertLateEvent, lockEvent } from "./store/event-records.ts";
-import { findStoredDigest, markReplayed } from "./store/inbox.ts";
-import { lockProjection } from "./store/projection-lock.ts";
-import type { QuarantineRecord } from "./store/quarantine-records.ts";
+import { computeAnew } from "./earlier-copies.ts";
+import type { CardEvent } from "../domain/card-event.ts";
+import { applyToProjection } from "../apply-events.ts";
+import type { Database, Transaction } from "../store/database.ts";
+import { lowerSignedTimes } from "../store/earlier-copies.ts";
+import { describeError } from "../store/errors.ts";
+import { insertLateEvent, lockEvent } from "../store/event-records.ts";
+import { findStoredDigest, markReplayed } from "../store/inbox.ts";
+import { lockProjection } from "../store/projection-lock.ts";
+import type { QuarantineRecord } from "../store/quarantine-records.ts";
 import {
   findQuarantinedTime,
   lockQuarantined,
   resolveQuarantined,
-} from "./store/quarantine-records.ts";
-import type { ColumnChange } from "./store/row-changes.ts";
-import { compareProjections, readProjection } from "./store/row-changes.ts";
-import type { Decoded, DeliveryTimes, Issue } from "./uqpay/decode-event.ts";
-import { decodeEvent, decodeKeptEvent } from "./uqpay/decode-event.ts";
+} from "../store/quarantine-records.ts";
+import type { ColumnChange } from "../store/row-changes.ts";
+import { compareProjections, readProjection } from "../store/row-changes.ts";
+import type { Decoded, DeliveryTimes, Issue } from "../uqpay/decode-event.ts";
+import { decodeEvent, decodeKeptEvent } from "../uqpay/decode-event.ts";
 
 /** How replaying one event ended. */
 export type Replay =

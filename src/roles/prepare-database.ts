@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { migrate } from "../db/migrate.ts";
-import { ConfigError } from "./config.ts";
-import type { Logger } from "./logger.ts";
-import type { QueueConnection } from "./queue/queue-connection.ts";
-import { migrateQueue } from "./queue/queue-connection.ts";
-import { createDatabase, createPool } from "./store/database.ts";
-import { describeError } from "./store/errors.ts";
-import { examineDatabase } from "./store/examine-database.ts";
-import { explainDatabaseFault } from "./store/explain-fault.ts";
+import { migrate } from "../../db/migrate.ts";
+import { ConfigError } from "../config.ts";
+import type { Logger } from "../process/logger.ts";
+import type { QueueConnection } from "../queue/queue-connection.ts";
+import { migrateQueue } from "../queue/queue-connection.ts";
+import { createDatabase, createPool } from "../store/database.ts";
+import { describeError } from "../store/errors.ts";
+import { examineDatabase } from "../store/examine-database.ts";
+import { explainDatabaseFault } from "../store/explain-fault.ts";
 
 /** As long as a database needs that is started together with this service. */
 const CONNECT_PATIENCE_MS = 30_000;

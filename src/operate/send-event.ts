@@ -1,5 +1,5 @@
 import { readFile, readdir } from "node:fs/promises";
-import { sign } from "./uqpay/signature.ts";
+import { sign } from "../uqpay/signature.ts";
 
 /** An event as UQPAY would send it. */
 export type EventJson = Readonly<Record<string, unknown>>;
@@ -10,7 +10,7 @@ export interface Answer {
   readonly text: string;
 }
 
-const examples = new URL("../examples/", import.meta.url);
+const examples = new URL("../../examples/", import.meta.url);
 
 /** A type that no handler knows: it is stored, and changes no card. */
 export const PING = "ping";
