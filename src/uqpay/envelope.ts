@@ -1,5 +1,4 @@
 import { z } from "zod";
-import { compileSchema } from "./compile-schema.ts";
 import type { Issue } from "./fields.ts";
 import {
   isObject,
@@ -44,32 +43,30 @@ export const optionalEnvelopeFields: readonly string[] = Object.entries(
   .map(([name]) => name);
 
 /** Reads the envelope of either order of names, and says what of it cannot be read. */
-export const envelope = compileSchema(
-  schema.transform(
-    (
-      delivered,
-    ): {
-      readonly envelope: Envelope;
-      readonly unreadable: readonly Issue[];
-    } => {
-      const { fields, unreadable } = statedIn(delivered, []);
-      const { eventType, eventName } = inOrder(
-        fields.event_type,
-        fields.event_name,
-      );
-      return {
-        envelope: {
-          eventId: fields.event_id,
-          eventType,
-          eventName,
-          version: fields.version,
-          sourceId: fields.source_id,
-          data: fields.data,
-        },
-        unreadable,
-      };
-    },
-  ),
+export const envelope = schema.transform(
+  (
+    delivered,
+  ): {
+    readonly envelope: Envelope;
+    readonly unreadable: readonly Issue[];
+  } => {
+    const { fields, unreadable } = statedIn(delivered, []);
+    const { eventType, eventName } = inOrder(
+      fields.event_type,
+      fields.event_name,
+    );
+    return {
+      envelope: {
+        eventId: fields.event_id,
+        eventType,
+        eventName,
+        version: fields.version,
+        sourceId: fields.source_id,
+        data: fields.data,
+      },
+      unreadable,
+    };
+  },
 );
 
 /**

@@ -1,7 +1,6 @@
 import { z } from "zod";
 import type { CardEvent } from "../../domain/card-event.ts";
 import type { Instant } from "../../domain/instant.ts";
-import { compileSchema } from "../compile-schema.ts";
 import type { Issue, Stated } from "../fields.ts";
 import { issuesOf, statedIn } from "../fields.ts";
 
@@ -44,14 +43,13 @@ export function eventType<Schema extends z.ZodObject>(
     context: EventContext,
   ) => CardEvent,
 ): EventType {
-  const compiled = compileSchema(schema);
   return {
     name,
     optionalFields: Object.entries(schema.shape)
       .filter(([, field]) => field instanceof z.ZodOptional)
       .map(([field]) => `${PARENT}.${field}`),
     decode: (data, context) => {
-      const parsed = compiled.safeParse(data);
+      const parsed = schema.safeParse(data);
       if (!parsed.success) {
         const issues = issuesOf(parsed.error.issues, [PARENT]);
         return { success: false, issues };
