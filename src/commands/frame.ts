@@ -1,3 +1,4 @@
+import type { Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "@commander-js/extra-typings";
 import {
@@ -16,6 +17,19 @@ import { explainSwallowedOptions } from "./swallowed-options.ts";
 import { CommandError, UsageError } from "./usage-error.ts";
 
 type Environment = Record<string, string | undefined>;
+
+/** Where a program writes, and what ends it. */
+export interface Terminal {
+  readonly stdout: Output;
+  readonly stderr: Output;
+  readonly exit: (code: number) => void;
+}
+
+/** A stream that may be a person's window. */
+export type Output = Writable & {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+};
 
 /** What a command is given besides its options and arguments. */
 export interface Context {
@@ -68,21 +82,24 @@ export const JSON_OPTION = [
 ] as const;
 
 /**
- * Runs a program and ends the process: with 0 when all is done, with 1 when a command found something or failed, with 2
+ * Runs a program and ends it: with 0 when all is done, with 1 when a command found something or failed, with 2
  * when it was used wrongly. A fault of ours also ends with its stack.
  *
  * @param args what stands behind the program's name
+ * @param terminal the process, or what stands for it in a test: a process of its own takes long to start
  */
 export async function runProgram(
   makeProgram: (frame: Frame) => Command,
   args: readonly string[],
   environment: Environment,
+  terminal: Terminal = process,
 ): Promise<void> {
+  const { stdout, stderr } = terminal;
   let isService = false;
   // Whoever reads may have enough, as `head` has.
-  for (const stream of [process.stdout, process.stderr])
+  for (const stream of [stdout, stderr])
     stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (!isService) process.exit(error.code === "EPIPE" ? 0 : 1);
+      if (!isService) terminal.exit(error.code === "EPIPE" ? 0 : 1);
     });
   const isJson = args.includes("--json");
   let outcome: Outcome = { result: {} };
@@ -92,57 +109,66 @@ export async function runProgram(
       Object.assign(environment, more.environment);
       const config = loadConfig(readEnvironment(environment), readTextFile);
       isService = more.isService ?? false;
-      const progress = startProgress(more.tellsProgress ?? !isService);
+      const progress = startProgress(stderr, more.tellsProgress ?? !isService);
+      const width = terminalWidth(environment, stdout);
       try {
-        outcome = await work(contextOf(config, isJson, environment, progress));
+        outcome = await work(
+          contextOf(config, isJson, stdout, width, progress),
+        );
       } finally {
         progress.stop();
       }
     },
   };
   const program = makeProgram(frame);
-  prepare(program, environment);
+  prepare(program, terminal, terminalWidth(environment, stdout));
   program.hook("preAction", (_program, action) => {
     command = action as unknown as Command;
     refuseExtraArguments(command);
   });
-  const finish = async (exitCode: number, rest: object): Promise<never> => {
+  const finish = async (exitCode: number, rest: object) => {
     const name = command?.name() ?? nameIn(program, args);
     if (isJson)
-      await write(toJson({ command: name, exit_code: exitCode, ...rest }));
-    return await endProcess(exitCode, isService);
+      await write(
+        stdout,
+        toJson({ command: name, exit_code: exitCode, ...rest }),
+      );
+    await end(terminal, exitCode, isService);
   };
   try {
     refuseSwallowedOptions(program, args, environment);
     await program.parseAsync(args, { from: "user" });
   } catch (error) {
     // Help and the version have been written.
-    if (error instanceof CommanderError && error.exitCode === 0)
-      return await endProcess(0);
+    if (error instanceof CommanderError && error.exitCode === 0) {
+      await end(terminal, 0);
+      return;
+    }
     const { exitCode, code, message } = explainError(error);
     if (!(error instanceof CommanderError) && exitCode !== undefined)
-      process.stderr.write(`${escapeControl(message)}\n`);
+      stderr.write(`${escapeControl(message)}\n`);
     if (exitCode === undefined && !isJson) throw error;
     if (exitCode === undefined)
-      process.stderr.write(`${(error as Error).stack ?? ""}\n`);
-    return await finish(exitCode ?? 1, { error: { code, message } });
+      stderr.write(`${(error as Error).stack ?? ""}\n`);
+    await finish(exitCode ?? 1, { error: { code, message } });
+    return;
   }
   const { result, foundSomething = false } = outcome;
-  return finish(foundSomething ? 1 : 0, { result });
+  await finish(foundSomething ? 1 : 0, { result });
 }
 
 function contextOf(
   config: Config,
   isJson: boolean,
-  environment: Environment,
+  stdout: Output,
+  width: number,
   progress: Progress & { readonly clear: () => void },
 ): Context {
   const print = (text: string) => {
     if (isJson) return;
     progress.clear();
-    process.stdout.write(escapeControl(text));
+    stdout.write(escapeControl(text));
   };
-  const width = terminalWidth(environment);
   return {
     config,
     isJson,
@@ -153,22 +179,26 @@ function contextOf(
 }
 
 /** What is piped into another program keeps one line for each row, unless COLUMNS says how wide it may be. */
-function terminalWidth(environment: Environment): number {
+function terminalWidth(environment: Environment, stdout: Output): number {
   const said = Number(environment["COLUMNS"]);
   if (Number.isInteger(said) && said > 0) return said;
-  return process.stdout.isTTY ? process.stdout.columns : Infinity;
+  return (stdout.isTTY ? stdout.columns : undefined) ?? Infinity;
 }
 
 /** What holds for the program and for each of its commands. */
-function prepare(program: Command, environment: Environment): void {
-  const width = terminalWidth(environment);
+function prepare(
+  program: Command,
+  { stdout, stderr }: Terminal,
+  width: number,
+): void {
   for (const each of [program, ...program.commands]) {
     each
       .exitOverride()
       // Looked at together with what they could mean.
       .allowExcessArguments()
       .configureOutput({
-        writeErr: (text) => process.stderr.write(escapeControl(text)),
+        writeOut: (text) => stdout.write(text),
+        writeErr: (text) => stderr.write(escapeControl(text)),
         ...(width !== Infinity && {
           getOutHelpWidth: () => width,
           getErrHelpWidth: () => width,
@@ -258,9 +288,9 @@ function toJson(document: object): string {
   )}\n`;
 }
 
-function write(text: string): Promise<void> {
+function write(stdout: Output, text: string): Promise<void> {
   return new Promise((resolve) => {
-    process.stdout.write(text, () => resolve());
+    stdout.write(text, () => resolve());
   });
 }
 
@@ -268,8 +298,12 @@ function write(text: string): Promise<void> {
 const LAST_WORDS_MS = 1_000;
 
 /** What was written has gone out before. */
-async function endProcess(exitCode: number, isService = false): Promise<never> {
-  const written = write("");
+async function end(
+  terminal: Terminal,
+  exitCode: number,
+  isService = false,
+): Promise<void> {
+  const written = write(terminal.stdout, "");
   await (isService ? Promise.race([written, sleep(LAST_WORDS_MS)]) : written);
-  process.exit(exitCode);
+  terminal.exit(exitCode);
 }

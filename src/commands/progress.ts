@@ -1,3 +1,5 @@
+import type { Output } from "./frame.ts";
+
 /** How far a command is, for whoever waits for it. */
 export interface Progress {
   /** Takes the place of what was told before. */
@@ -15,8 +17,10 @@ const FIRST_MS = 1_000;
 const NEXT_MS = { terminal: 250, file: 5_000 };
 
 /** Tells nothing in the first second, then on standard error. */
-export function startProgress(isWanted: boolean): RunningProgress {
-  const { stderr } = process;
+export function startProgress(
+  stderr: Output,
+  isWanted: boolean,
+): RunningProgress {
   let text = "working";
   let isShown = false;
   let timer: NodeJS.Timeout | undefined;
