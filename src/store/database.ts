@@ -3,14 +3,15 @@ import type {
   ColumnType,
   Generated,
   Transaction as KyselyTransaction,
+  PostgresPool,
+  PostgresPoolClient,
 } from "kysely";
 import pg from "pg";
 import type { Instant } from "../domain/instant.ts";
 import type { Json } from "../domain/json.ts";
-import { prepareStatements } from "./prepare-statements.ts";
-import { limitSilence } from "./query-timeout.ts";
 import { connectionOf, sessionStatements } from "./session.ts";
 import { endSpentConnections } from "./spent-connections.ts";
+import { isQueryTimeout } from "./errors.ts";
 import { readTimestamptz } from "./timestamptz.ts";
 
 export const EVENT_STATES = [
@@ -159,7 +160,7 @@ export type TransactionExecutor = Pick<
 export interface PoolOptions {
   readonly url: string;
   readonly maxConnections: number;
-  /** A query that hears nothing for longer fails, so that nothing waits for ever on a database that hangs. */
+  /** A statement that takes longer fails and its connection ends, so that nothing waits for ever on a database that hangs. */
   readonly queryTimeoutMs: number;
   /** A statement that waits longer for a lock fails with 55P03; undefined: only `queryTimeoutMs` ends it. */
   readonly lockTimeoutMs?: number;
@@ -182,7 +183,7 @@ const STATEMENT_GRACE_MS = 1_000;
 export function createPool(options: PoolOptions): pg.Pool {
   const settings = sessionStatements({
     schema: "public",
-    // Whoever asked has given up by then; what the statement has locked is not held any longer.
+    // The caller has given up by then: the statement must not hold its locks any longer.
     statementTimeoutMs: options.queryTimeoutMs + STATEMENT_GRACE_MS,
     lockTimeoutMs: options.lockTimeoutMs,
     planner: {
@@ -197,17 +198,16 @@ export function createPool(options: PoolOptions): pg.Pool {
     application_name: options.applicationName,
     ...connectionOf(options.url),
     connectionTimeoutMillis: 5_000,
+    query_timeout: options.queryTimeoutMs,
     keepAlive: true,
     types: { getTypeParser },
-    // For `inTransaction`; whoever waits for each answer does not notice.
+    // For `inTransaction`: statements are sent without waiting for the answers to earlier ones.
     pipeline: true,
     // eslint-disable-next-line @typescript-eslint/no-misused-promises -- pg-pool awaits it, its types do not say so
     onConnect: async (client) => {
-      watch(client);
       await client.query(settings);
     },
   });
-  const watch = limitSilence(pool, options.queryTimeoutMs);
   endSpentConnections(pool);
   pool.on("connect", (client) => {
     // A connection that breaks between two statements of a transaction: the next statement fails with it. Without a
@@ -224,8 +224,44 @@ export function createPool(options: PoolOptions): pg.Pool {
 /** Whoever made the pool ends it: Kysely's `destroy` leaves one alone through which it never sent a statement. */
 export function createDatabase(pool: pg.Pool): Database {
   return new Kysely<Tables>({
-    dialect: new PostgresDialect({ pool: prepareStatements(pool) }),
+    dialect: new PostgresDialect({ pool: withNamedStatements(pool) }),
   });
+}
+
+const NAME = /^\s*\/\* ([a-z-]+) \*\//;
+
+/**
+ * A statement whose text begins with a comment, such as `/* take-waiting-events *\/`, is prepared under that name: the
+ * hot ones, which PostgreSQL then parses and plans once for each connection.
+ */
+function withNamedStatements(pool: pg.Pool): PostgresPool {
+  return {
+    connect: async () => {
+      const client = await pool.connect();
+      // After its time-out pg keeps the connection: what is sent next would wait behind that statement.
+      let timeout: Error | undefined;
+      const query = async (text: string, values: unknown[]) => {
+        if (timeout !== undefined) throw timeout;
+        try {
+          const name = NAME.exec(text)?.[1];
+          return await client.query(
+            name === undefined ? { text, values } : { name, text, values },
+          );
+        } catch (error) {
+          if (isQueryTimeout(error)) timeout = error;
+          throw error;
+        }
+      };
+      return {
+        // Kysely's other form, with a cursor, needs a dialect that was given one.
+        query: query as unknown as PostgresPoolClient["query"],
+        release: () => {
+          client.release(timeout);
+        },
+      };
+    },
+    end: () => pool.end(),
+  };
 }
 
 type TypeId = Parameters<typeof pg.types.getTypeParser>[0];

@@ -59,6 +59,11 @@ const NAMES_ONLY = /^(08|25|28|3D|3F|42(?!601)|53|55|57|58)/;
 export function isFullOrStuck(error: unknown): boolean {
   if (error instanceof pg.DatabaseError)
     return /^(53[12]00|57014|58|XX)/.test(error.code ?? "");
+  return isQueryTimeout(error);
+}
+
+/** pg's own error for a statement that took longer than its `query_timeout`. */
+export function isQueryTimeout(error: unknown): error is Error {
   return error instanceof Error && error.message === "Query read timeout";
 }
 

@@ -6,9 +6,8 @@ import {
   expect,
   test,
 } from "@jest/globals";
-import { CompiledQuery } from "kysely";
+import { sql } from "kysely";
 import { setTimeout as sleep } from "node:timers/promises";
-import { inTransaction } from "../../src/store/transaction.ts";
 import type { TestDatabase } from "../support/database.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { openStore } from "../support/store.ts";
@@ -60,74 +59,60 @@ async function openSilencer(text: string): Promise<string> {
 }
 
 describe("a database that hangs", () => {
-  test("whoever waits for a silent answer is told after the limit, and the next query has another connection", async () => {
+  test("what waits for a silent answer fails after the limit, and the next query has another connection", async () => {
     const store = open();
 
     const startedAt = performance.now();
-    const slow = store.pool.query("select pg_sleep(3)");
+    const slow = sql`select pg_sleep(3)`.execute(store.db);
     await expect(slow).rejects.toThrow("Query read timeout");
     const waitedMs = performance.now() - startedAt;
-    const { rows } = await store.pool.query("select 1 as one");
+    const { rows } = await sql`select 1 as one`.execute(store.db);
 
     expect(waitedMs).toBeGreaterThan(LIMIT_MS * 0.9);
     expect(waitedMs).toBeLessThan(2_500);
     expect(rows).toEqual([{ one: 1 }]);
   });
 
-  test("a transaction that was cut fails with that, and leaves nothing", async () => {
+  test("a transaction that was cut fails with that at once, and leaves nothing to the next one", async () => {
     const store = open();
 
-    const cut = inTransaction(store.db, async (trx) => {
-      await Promise.all(
-        ["create table left_behind ()", "select pg_sleep(3)"].map((text) =>
-          trx.executeQuery(CompiledQuery.raw(text)),
-        ),
-      );
+    const startedAt = performance.now();
+    const cut = store.db.transaction().execute(async (trx) => {
+      await sql`create table left_behind ()`.execute(trx);
+      await sql`select pg_sleep(3)`.execute(trx);
     });
     await expect(cut).rejects.toThrow("Query read timeout");
-    const { rows } = await store.pool.query(
-      "select to_regclass('left_behind') as name",
-    );
+    const waitedMs = performance.now() - startedAt;
+    const next = await store.db
+      .transaction()
+      .execute((trx) =>
+        sql`select to_regclass('left_behind') as name`.execute(trx),
+      );
 
-    expect(rows).toEqual([{ name: null }]);
+    expect(waitedMs).toBeLessThan(LIMIT_MS * 2);
+    expect(next.rows).toEqual([{ name: null }]);
   });
 
   test("one that is not heard any more is noticed, also before the first query", async () => {
     for (const text of ["select 'silence'", "set_config"]) {
       const store = open(await openSilencer(text));
 
-      const query = store.pool.query("select 'silence'");
+      const query = sql`select 'silence'`.execute(store.db);
 
       await expect(query).rejects.toThrow("Query read timeout");
     }
   });
 });
 
-describe("a database that answers", () => {
-  test("statements that wait for their turn on a connection have the limit each", async () => {
-    const store = open();
-    const texts = Array.from({ length: 4 }, () => "select pg_sleep(0.15)");
+test("a connection that nobody uses stays, for longer than the limit", async () => {
+  const store = open();
+  const readPid = async () =>
+    (await store.pool.query<{ pid: number }>("select pg_backend_pid() pid"))
+      .rows;
 
-    const together = inTransaction(store.db, async (trx) => {
-      await Promise.all(
-        texts.map((text) => trx.executeQuery(CompiledQuery.raw(text))),
-      );
-      return "committed";
-    });
+  const before = await readPid();
+  await sleep(LIMIT_MS * 2);
+  const after = await readPid();
 
-    await expect(together).resolves.toBe("committed");
-  });
-
-  test("a connection that nobody uses stays, for longer than the limit", async () => {
-    const store = open();
-    const readPid = async () =>
-      (await store.pool.query<{ pid: number }>("select pg_backend_pid() pid"))
-        .rows;
-
-    const before = await readPid();
-    await sleep(LIMIT_MS * 2);
-    const after = await readPid();
-
-    expect(after).toEqual(before);
-  });
+  expect(after).toEqual(before);
 });
