@@ -2,7 +2,7 @@ import type { CardEvent } from "../domain/card-event.ts";
 import type { Instant } from "../domain/instant.ts";
 import { mayHoldCardSecret, withoutCardSecrets } from "./card-secrets.ts";
 import type { Envelope } from "./envelope.ts";
-import { envelope, optionalEnvelopeFields } from "./envelope.ts";
+import { optionalEnvelopeFields, readEnvelope } from "./envelope.ts";
 import { findEventType, optionalFields } from "./event-types/index.ts";
 import type { Issue } from "./fields.ts";
 import { faultsIn, isAbsent, isObject, issuesOf, readId } from "./fields.ts";
@@ -87,61 +87,46 @@ function decodeValue(
   const isRedacted = text !== signed;
   const kept = { text, isRedacted };
   const read = isRedacted ? parseJsonText(text) : value;
-  const outer = envelope.safeParse(read);
-  return outer.success
-    ? decodeData(kept, outer.data.envelope, outer.data.unreadable, times)
-    : malformed(kept, read, issuesOf(outer.error.issues, []));
+  const outer = readEnvelope(read);
+  return "value" in outer
+    ? decodeData(kept, outer.value.envelope, outer.value.unreadable, times)
+    : malformed(kept, read, issuesOf(faultsIn(outer), []));
 }
 
 type Kept = Omit<Legible, "isSensitive">;
 
 function decodeData(
-  { text, isRedacted }: Kept,
-  outer: Envelope,
+  kept: Kept,
+  envelope: Envelope,
   unreadableOuter: readonly Issue[],
   times: DeliveryTimes,
 ): Decoded {
-  const { eventId, eventType, sourceId, data } = outer;
+  const { eventId, eventType, sourceId, data } = envelope;
   const type = findEventType(eventType);
-  const mustNotBeKept = isSensitive(eventType, type !== undefined, text);
+  const legible = {
+    ...kept,
+    isSensitive: isSensitive(eventType, type !== undefined, kept.text),
+  };
+  const cardId = idIn(data, "card_id");
   if (type === undefined) {
-    return {
-      kind: "unhandled",
-      text,
-      isRedacted,
-      isSensitive: mustNotBeKept,
-      envelope: outer,
-      cardId: idIn(data, "card_id"),
-      unreadable: [...unreadableOuter, ...faultsOfCardId(data)],
-    };
+    const unreadable = [...unreadableOuter, ...faultsOfCardId(data)];
+    return { kind: "unhandled", ...legible, envelope, cardId, unreadable };
   }
-  // One by one, here and in the results below: what is spread behind other properties V8 looks up and defines anew.
-  const { signedAt, receivedAt } = times;
-  const context = { eventId, sourceId, signedAt, receivedAt };
-  const decoded = type.decode(data, context);
+  const decoded = type.decode(data, { eventId, sourceId, ...times });
   if (!decoded.success) {
+    const { issues } = decoded;
     return {
       kind: "malformed",
-      text,
-      isRedacted,
-      isSensitive: mustNotBeKept,
+      ...legible,
       eventId,
       eventType,
-      cardId: idIn(data, "card_id"),
-      issues: decoded.issues,
+      cardId,
+      issues,
     };
   }
-  const { event, unreadable } = decoded;
-  return {
-    kind: "known",
-    text,
-    isRedacted,
-    isSensitive: mustNotBeKept,
-    envelope: outer,
-    cardId: event.cardId,
-    event,
-    unreadable: [...unreadableOuter, ...unreadable],
-  };
+  const unreadable = [...unreadableOuter, ...decoded.unreadable];
+  const { event } = decoded;
+  return { kind: "known", ...legible, envelope, cardId, event, unreadable };
 }
 
 function faultsOfCardId(data: Envelope["data"]): Issue[] {
@@ -150,7 +135,7 @@ function faultsOfCardId(data: Envelope["data"]): Issue[] {
 }
 
 function malformed(
-  { text, isRedacted }: Kept,
+  kept: Kept,
   value: unknown,
   issues: readonly Issue[],
 ): Decoded {
@@ -161,9 +146,8 @@ function malformed(
   const data = isObject(fields["data"]) ? fields["data"] : {};
   return {
     kind: "malformed",
-    text,
-    isRedacted,
-    isSensitive: names.some((name) => isSensitive(name, false, text)),
+    ...kept,
+    isSensitive: names.some((name) => isSensitive(name, false, kept.text)),
     eventId: idIn(fields, "event_id"),
     eventType,
     cardId: idIn(data, "card_id"),

@@ -1,10 +1,11 @@
 import { z } from "zod";
-import type { Issue } from "./fields.ts";
+import type { Issue, Reading } from "./fields.ts";
 import {
   isObject,
   optional,
   readId,
   readText,
+  readWith,
   required,
   statedIn,
 } from "./fields.ts";
@@ -42,32 +43,25 @@ export const optionalEnvelopeFields: readonly string[] = Object.entries(
   .filter(([, field]) => field instanceof z.ZodOptional)
   .map(([name]) => name);
 
+const readFields = readWith(schema);
+
 /** Reads the envelope of either order of names, and says what of it cannot be read. */
-export const envelope = schema.transform(
-  (
-    delivered,
-  ): {
-    readonly envelope: Envelope;
-    readonly unreadable: readonly Issue[];
-  } => {
-    const { fields, unreadable } = statedIn(delivered, []);
-    const { eventType, eventName } = inOrder(
-      fields.event_type,
-      fields.event_name,
-    );
-    return {
-      envelope: {
-        eventId: fields.event_id,
-        eventType,
-        eventName,
-        version: fields.version,
-        sourceId: fields.source_id,
-        data: fields.data,
-      },
-      unreadable,
-    };
-  },
-);
+export function readEnvelope(delivered: unknown): Reading<{
+  readonly envelope: Envelope;
+  readonly unreadable: readonly Issue[];
+}> {
+  const reading = readFields(delivered);
+  if (!("value" in reading)) return reading;
+  const { fields, unreadable } = statedIn(reading.value, []);
+  const envelope = {
+    ...inOrder(fields.event_type, fields.event_name),
+    eventId: fields.event_id,
+    version: fields.version,
+    sourceId: fields.source_id,
+    data: fields.data,
+  };
+  return { value: { envelope, unreadable } };
+}
 
 /**
  * V1.5.2's overview and the Node SDK up to 0.3.1 have the two names the other way round: the category under

@@ -1,8 +1,7 @@
 import { z } from "zod";
 import type { Instant } from "../domain/instant.ts";
-import { instantFromEpochMs, instantOf } from "../domain/instant.ts";
+import { instantFromEpochMs } from "../domain/instant.ts";
 import type { Json, JsonObject } from "../domain/json.ts";
-import { remember } from "../domain/remember.ts";
 import { numeralOf } from "./parse-json.ts";
 
 /** A payment service generates no code from strings, which zod does otherwise to read objects faster. */
@@ -61,10 +60,17 @@ export function optional<Value>(read: Reader<Value>) {
 /** A field of a list or an object, which is unreadable whole where a part of it is: half an MCC list is a wrong one. */
 export function part<Value>(read: Reader<Value>) {
   return z
-    .transform((input: unknown, context): Value | undefined =>
-      isAbsent(input) ? undefined : unwrap(read(input), context),
+    .transform((input: unknown, context) =>
+      unwrap(orAbsent(read)(input), context),
     )
     .optional();
+}
+
+/** A reader of what may be absent. */
+export function orAbsent<Value>(
+  read: Reader<Value>,
+): Reader<Value | undefined> {
+  return (input) => (isAbsent(input) ? { value: undefined } : read(input));
 }
 
 /** A reader of what a schema describes. */
@@ -72,10 +78,33 @@ export function readWith<Schema extends z.ZodType>(
   schema: Schema,
 ): Reader<z.output<Schema>> {
   return (input) => {
-    const parsed = schema.safeParse(input);
+    // As text: zod would take the object that keeps a number exact for one with fields.
+    const parsed = schema.safeParse(numeralOf(input) ?? input);
     return parsed.success
       ? { value: parsed.data }
       : { faults: parsed.error.issues };
+  };
+}
+
+/** A reader of a list, which is refused before its elements are looked at when it is longer than any real one. */
+export function listOf<Value>(
+  read: Reader<Value>,
+  longest: number,
+  fault: string,
+): Reader<Value[]> {
+  return (input) => {
+    if (!Array.isArray(input)) return { fault };
+    if (input.length > longest)
+      return { fault: `must have at most ${String(longest)} entries` };
+    const values: Value[] = [];
+    const faults: Fault[] = [];
+    for (const [index, element] of input.entries()) {
+      const reading = read(element);
+      if ("value" in reading) values.push(reading.value);
+      for (const { path, message } of faultsIn(reading))
+        faults.push({ path: [index, ...path], message });
+    }
+    return faults.length === 0 ? { value: values } : { faults };
   };
 }
 
@@ -166,7 +195,7 @@ const LONGEST_ID = 255;
 
 /** Opaque text of 1 to 255 characters: UQPAY's own examples hold ids that are no UUIDs. */
 export function readId(input: unknown): Reading<string> {
-  if (!isText(input)) return { fault: "must be text" };
+  if (typeof input !== "string") return { fault: "must be text" };
   if (input === "" || isLongerThan(input, LONGEST_ID)) {
     return { fault: `must have 1 to ${String(LONGEST_ID)} characters` };
   }
@@ -188,11 +217,6 @@ export function readText(input: unknown): Reading<string> {
   return isStorableText(input) ? { value: input } : { fault: UNSTORABLE };
 }
 
-/** Text, and not a number that was kept as text. */
-function isText(input: unknown): input is string {
-  return typeof input === "string" && numeralOf(input) === undefined;
-}
-
 const LONGEST_WORD = 255;
 
 /** Short text that is indexed or compared: kinds, currencies, masks. Bounded, since an index entry is. */
@@ -205,7 +229,7 @@ export function readWord(input: unknown): Reading<string> {
 
 /** An open enumeration, in upper case: unknown words are kept, known ones compare. */
 export function readStatus(input: unknown): Reading<string> {
-  if (!isText(input)) return { fault: "must be text" };
+  if (typeof input !== "string") return { fault: "must be text" };
   const word = readWord(input);
   if (!("value" in word)) return word;
   const status = word.value.trim().toUpperCase();
@@ -217,18 +241,9 @@ const DECIMAL = /^([+-]?)(\d*)(?:\.(\d*))?(?:e([+-]?\d{1,6}))?$/i;
 /** Far beyond any money, and far within `numeric` (131,072 digits before the point). */
 const MOST_DIGITS = 200;
 
-/** A decimal that is its own decimal text: what nearly all amounts are. */
-const PLAIN_DECIMAL = /^(?:0|[1-9]\d*)(?:\.\d+)?$/;
-
 /** A decimal, as text or number, to decimal text without an exponent. Trailing zeros stay: `1.10` is `1.10`. */
 export function readAmount(input: unknown): Reading<string> {
   const text = numeralOf(input) ?? input;
-  if (
-    typeof text === "string" &&
-    text.length <= MOST_DIGITS &&
-    PLAIN_DECIMAL.test(text)
-  )
-    return { value: text };
   const [, sign = "", whole = "", fraction = "", exponent = "0"] =
     typeof text === "string" ? (DECIMAL.exec(text.trim()) ?? []) : [];
   if (whole + fraction === "")
@@ -281,57 +296,22 @@ const INSTANT =
 /** ISO 8601 with an offset and 0 to 9 decimals; kept to the microsecond, as PostgreSQL does. */
 export function readInstant(input: unknown): Reading<Instant> {
   const fault = "must be an ISO 8601 time with an offset";
-  if (typeof input !== "string" || isZeroDate(input)) return { fault };
-  const text = plainInstant(input.trim());
-  if (text === undefined) return { fault };
-  const offsetAt = text.length - (text.endsWith("Z") ? 1 : "+HH:MM".length);
-  const second = text.slice(0, SECOND_ENDS_AT);
-  const utc = toUtc(
-    text.endsWith("Z") ? second : second + text.slice(offsetAt),
-  );
-  if (utc === null) return { fault };
-  const decimalsAt = SECOND_ENDS_AT + ".".length;
-  return { value: instantOf(utc, 0, text, decimalsAt, offsetAt) };
-}
-
-const PLAIN_INSTANT =
-  /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/;
-const SECOND_ENDS_AT = "YYYY-MM-DDTHH:MM:SS".length;
-
-/**
- * Nearly all times have one form, `YYYY-MM-DDTHH:MM:SS`, decimals or none, and `Z` or `±HH:MM`. To look whether one has
- * it leaves nothing behind; only another is taken apart, and put together in that form.
- *
- * @returns undefined where it is no time
- */
-function plainInstant(text: string): string | undefined {
-  if (PLAIN_INSTANT.test(text)) return text;
-  const match = INSTANT.exec(text);
-  if (match === null) return undefined;
-  const [, date, minute, second = "00", decimals = "0", ...offset] = match;
+  const [, date = "", minute = "", second = "00", decimals = "", ...offset] =
+    typeof input === "string" && !isZeroDate(input)
+      ? (INSTANT.exec(input.trim()) ?? [])
+      : [];
   const [hours = "+00", minutes = "00"] = offset;
-  return `${String(date)}T${String(minute)}:${second}.${decimals}${hours}:${minutes}`;
-}
-
-/**
- * From `YYYY-MM-DDTHH:MM:SS`, in UTC or with `±HH:MM` behind, to its second in UTC; null where there is no such time.
- * What comes together happened in a few seconds: see `textOfSecond`.
- */
-const toUtc = remember(100, (time: string): string | null => {
-  const written = time.slice(0, SECOND_ENDS_AT);
-  const local = Date.parse(`${written}Z`);
+  const written = `${date}T${minute}:${second}`;
+  const localMs = Date.parse(`${written}Z`);
+  const offsetMinutes = toMinutes(hours, minutes);
+  if (Number.isNaN(localMs) || offsetMinutes === undefined) return { fault };
+  const utcMs = localMs - offsetMinutes * 60_000;
+  if (utcMs < EARLIEST_MS || utcMs > LATEST_MS) return { fault };
   // Date.parse turns 30 February into 2 March and 24:00 into the next day.
-  if (Number.isNaN(local) || !instantFromEpochMs(local).startsWith(written))
-    return null;
-  const offset = time.slice(SECOND_ENDS_AT);
-  const offsetMinutes =
-    offset === "" ? 0 : toMinutes(offset.slice(0, -3), offset.slice(-2));
-  if (offsetMinutes === undefined) return null;
-  const utc = local - offsetMinutes * 60_000;
-  return utc < EARLIEST_MS || utc > LATEST_MS
-    ? null
-    : instantFromEpochMs(utc).slice(0, SECOND_ENDS_AT);
-});
+  return instantFromEpochMs(localMs).startsWith(written)
+    ? { value: instantFromEpochMs(utcMs, decimals) }
+    : { fault };
+}
 
 /** The years 0001 to 9999, which both PostgreSQL and our form can write. */
 const EARLIEST_MS = Date.parse("0001-01-01T00:00:00Z");
@@ -357,35 +337,21 @@ function toMinutes(hours: string, minutes: string): number | undefined {
 
 const DEEPEST_JSON = 16;
 
-/** A JSON object, where `jsonb` can hold it: bounded in depth, without NUL and lone surrogates. */
+/**
+ * A JSON object, where `jsonb` can hold it: bounded in depth, without NUL and lone surrogates. A number that JavaScript
+ * would change becomes text, as it was written.
+ */
 export function readJsonObject(input: unknown): Reading<JsonObject> {
-  if (!isObject(input)) return { fault: "must be an object" };
-  return isStorableJson(input, DEEPEST_JSON)
-    ? { value: input as JsonObject }
-    : (copyJson(input, DEEPEST_JSON) as Reading<JsonObject>);
+  return isObject(input)
+    ? (readJson(input, DEEPEST_JSON) as Reading<JsonObject>)
+    : { fault: "must be an object" };
 }
 
-/** Whether it can be stored as it is, as nearly all can. */
-function isStorableJson(value: unknown, depth: number): boolean {
-  // The mark of a number that is kept as text is NUL, so that one is not taken for storable.
-  if (typeof value === "string") return isStorableText(value);
-  if (typeof value !== "object" || value === null) return true;
-  if (depth === 0) return false;
-  for (const key of Object.keys(value))
-    if (
-      !isStorableText(key) ||
-      !isStorableJson((value as Record<string, unknown>)[key], depth - 1)
-    )
-      return false;
-  return true;
-}
-
-/** A copy, in which numbers that are kept as text have lost their mark. */
-function copyJson(value: unknown, depth: number): Reading<Json> {
-  if (typeof value === "string") {
-    const text = numeralOf(value) ?? value;
+function readJson(value: unknown, depth: number): Reading<Json> {
+  if (typeof value === "number") return { value };
+  const text = numeralOf(value) ?? value;
+  if (typeof text === "string")
     return isStorableText(text) ? { value: text } : { fault: UNSTORABLE };
-  }
   if (typeof value !== "object" || value === null)
     return { value: value as Json };
   if (depth === 0)
@@ -393,9 +359,9 @@ function copyJson(value: unknown, depth: number): Reading<Json> {
   const entries: [string, Json][] = [];
   for (const [key, member] of Object.entries(value)) {
     if (!isStorableText(key)) return { fault: UNSTORABLE };
-    const copy = copyJson(member, depth - 1);
-    if (!("value" in copy)) return copy;
-    entries.push([key, copy.value]);
+    const reading = readJson(member, depth - 1);
+    if (!("value" in reading)) return reading;
+    entries.push([key, reading.value]);
   }
   return {
     value: Array.isArray(value)
@@ -407,25 +373,10 @@ function copyJson(value: unknown, depth: number): Reading<Json> {
 export function isObject(
   value: unknown,
 ): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** A list that is refused before its elements are looked at when it is longer than any real one. */
-export function listOf<Element extends z.ZodType>(
-  element: Element,
-  longest: number,
-  error: string,
-) {
-  return z
-    .unknown()
-    .transform((input, context): unknown[] => {
-      if (Array.isArray(input) && input.length <= longest)
-        return input as unknown[];
-      const message = Array.isArray(input)
-        ? `must have at most ${String(longest)} entries`
-        : error;
-      context.addIssue({ code: "custom", message });
-      return z.NEVER;
-    })
-    .pipe(z.array(element));
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    !Array.isArray(value) &&
+    numeralOf(value) === undefined
+  );
 }

@@ -32,7 +32,7 @@ const merchant = z.object(
 const MOST_MERCHANTS = 100;
 
 const readMerchant = readWith(merchant);
-const readMerchants = readWith(listOf(merchant, MOST_MERCHANTS, NO_MERCHANT));
+const readMerchants = listOf(readMerchant, MOST_MERCHANTS, NO_MERCHANT);
 
 /** A list in webhooks, of which the first one counts; an object in REST answers and in the SDKs' types. */
 function readMerchantData(

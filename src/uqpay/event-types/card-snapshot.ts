@@ -9,6 +9,7 @@ import type { Reading, Stated } from "../fields.ts";
 import {
   listOf,
   optional,
+  orAbsent,
   part,
   readAmount,
   readGluedAmount,
@@ -17,7 +18,6 @@ import {
   readMcc,
   readWith,
   readWord,
-  required,
 } from "../fields.ts";
 
 /*
@@ -38,47 +38,47 @@ function isEmptyList(input: unknown): boolean {
 /** So many codes there are. */
 const MOST_MCCS = 10_000;
 
-/** REST shows the unused one of the two lists as null. */
-const mccList = z.preprocess(
-  (input) => (input === null || input === "" ? [] : (input ?? [])),
-  listOf(
-    part(readMcc),
-    MOST_MCCS,
-    "must be a list of merchant category codes",
-  ).transform((codes) => codes.filter((code) => code !== undefined)),
+const readMccs = listOf(
+  orAbsent(readMcc),
+  MOST_MCCS,
+  "must be a list of merchant category codes",
 );
 
-const mccLists = z.object({ allowed_mcc: mccList, blocked_mcc: mccList });
+/** REST shows the unused one of the two lists as null. */
+function statedMccs(codes: readonly (string | undefined)[] = []): string[] {
+  return codes.filter((code) => code !== undefined);
+}
 
 /** The object is kept as it was delivered, and its two lists are read out of it. */
-const readRiskControl = readKept(mccLists, (lists, delivered): RiskControl => ({
-  allowedMcc: lists.allowed_mcc,
-  blockedMcc: lists.blocked_mcc,
-  delivered,
-}));
+const readRiskControl = readKept(
+  z.object({ allowed_mcc: part(readMccs), blocked_mcc: part(readMccs) }),
+  (lists, delivered): RiskControl => ({
+    allowedMcc: statedMccs(lists.allowed_mcc),
+    blockedMcc: statedMccs(lists.blocked_mcc),
+    delivered,
+  }),
+);
 
 /** There are five intervals, and one of them works (spending-controls guide). */
 const MOST_CONTROLS = 100;
 
 const readSpendingControl = readKept(
   z.object({ amount: part(readAmount), interval: part(readWord) }),
-  // Nearly all are in our form as they come.
-  ({ amount, interval }, delivered): SpendingControl =>
-    delivered["amount"] === amount && delivered["interval"] === interval
-      ? (delivered as SpendingControl)
-      : {
-          ...Object.fromEntries(
-            Object.entries(delivered).filter(
-              ([name]) => name !== "amount" && name !== "interval",
-            ),
-          ),
-          ...(amount !== undefined && { amount }),
-          ...(interval !== undefined && { interval }),
-        },
+  ({ amount, interval }, delivered): SpendingControl => ({
+    ...Object.fromEntries(
+      Object.entries(delivered).filter(
+        ([name]) => name !== "amount" && name !== "interval",
+      ),
+    ),
+    ...(amount !== undefined && { amount }),
+    ...(interval !== undefined && { interval }),
+  }),
 );
 
-const readSpendingControls = readWith(
-  listOf(required(readSpendingControl), MOST_CONTROLS, "must be a list"),
+const readSpendingControls = listOf(
+  readSpendingControl,
+  MOST_CONTROLS,
+  "must be a list",
 );
 
 /** An object of which some fields are read, and the others kept as they came. */

@@ -944,6 +944,19 @@ describe("a number", () => {
     });
   });
 
+  test.each(["{}", "[]"])(
+    "is read beside %s that is nested deeper than a call stack",
+    (innermost) => {
+      const deep = "[".repeat(100_000) + innermost + "]".repeat(100_000);
+
+      const decoded = decodeRaw(STATUS, "card_limit", `2100.02,"more":${deep}`);
+
+      expect(eventIn(decoded)).toMatchObject({
+        facts: { cardLimit: "2100.02" },
+      });
+    },
+  );
+
   test("is text where text may stand", () => {
     const decoded = decodeText(
       '{"event_id":"e","event_type":"some.type","version":1.60,"data":{}}',

@@ -456,14 +456,6 @@ describe("an object that is kept as it came", () => {
     expect({}).not.toHaveProperty("polluted");
   });
 
-  test("is the delivered one itself where it can be stored as it is", () => {
-    const storable = parseJsonText('{"a":["b",{"c":1}]}');
-
-    const reading = readJsonObject(storable);
-
-    expect("value" in reading && reading.value).toBe(storable);
-  });
-
   test("has a number that JavaScript would change as it was written, in a copy", () => {
     const delivered = parseJsonText('{"a":[1.10]}');
 
