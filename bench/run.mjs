@@ -1,114 +1,184 @@
 // The benchmark: npm run bench -- --help
-import { startEnvironment } from "./lib/environment.mjs";
-import { currentCommit, keep } from "./lib/history.mjs";
-import { closedLoopSender } from "./lib/load.mjs";
-import { describeMachine } from "./lib/machine.mjs";
-import { USAGE, UsageError, readOptions } from "./lib/options.mjs";
-import { formatCells, formatResults, judge, toRecord } from "./lib/report.mjs";
-import { cellsOf, runRounds } from "./lib/rounds.mjs";
-import { listRows } from "./measures/rows.mjs";
+import { cpus } from "node:os";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { formatTable } from "../scripts/measuring/format-table.mjs";
+import { median } from "../scripts/measuring/numbers.mjs";
+import { findRedisServer } from "../scripts/measuring/redis-server.mjs";
+import {
+  PLAIN_SERVICE,
+  THIS_BUILD,
+  buildIn,
+  startEnvironment,
+  withSystem,
+} from "./environment.mjs";
+import { measures } from "./measures.mjs";
 
-/** What fits in 90 s and still shows each end of the service. */
-const SHORT = [
-  "shell",
-  "plain-redis",
-  "plain-postgres",
-  "queues",
-  "silent",
-  "fsyncs",
-  "drain",
-  "together-redis",
-  "open-loop",
-];
+/** For each second of load. */
+const BACKLOG = 5_000;
+/** The plain service's would take minutes. */
+const PLAIN_BACKLOG = 500;
+const QUEUES = /** @type {const} */ (["redis", "postgres"]);
 
-// Ends by way of "exit", whose listeners end what was started; a signal alone would leave all of it behind.
+/** @typedef {import("./environment.mjs").Program} Program */
+/** @typedef {import("./environment.mjs").QueueKind} QueueKind */
+/** @typedef {import("./measures.mjs").Result} Result */
+/** @typedef {{ queue: QueueKind, measure: string, rounds: Result[][] }} Cell rounds: each has a result of both programs */
+/** @typedef {ReturnType<typeof readOptions>} Options */
+
+// Ends by way of "exit", whose listeners end what was started; a signal alone would leave it behind.
 for (const signal of ["SIGINT", "SIGTERM"])
   process.once(signal, () => process.exit(1));
 
-try {
-  const options = readOptions(process.argv.slice(2));
-  if (options === undefined) process.stdout.write(USAGE);
-  else await run(options);
-} catch (error) {
-  if (!isUsageFault(error)) throw error;
-  say(/** @type {Error} */ (error).message);
-  process.exitCode = 1;
+await run(readOptions(process.argv));
+
+/** @param {string[]} argv */
+function readOptions(argv) {
+  const command = new Command("bench")
+    .description(
+      "Measures this build beside the plain service, or beside another build, in turns.",
+    )
+    .option("--compare <folder>", "another build: with dist/ and node_modules/")
+    .option("--short", "one round of short runs, under two minutes", false)
+    .addOption(
+      new Option("--queue <kind>", "default: both").choices([...QUEUES]),
+    )
+    .addOption(
+      new Option("--only <measures...>", "default: all").choices(
+        Object.keys(measures),
+      ),
+    )
+    .option("--runs <count>", "rounds; default: 3", positive)
+    .option("--seconds <count>", "of load in each run; default: 6", positive)
+    .option("--connections <count>", "of the closed loop", positive, 32)
+    .option("--rate <count>", "events a second, open loop", positive, 300)
+    .parse(argv);
+  const { short, ...options } = command.opts();
+  return {
+    only: Object.keys(measures),
+    runs: short ? 1 : 3,
+    seconds: short ? 2 : 6,
+    ...options,
+  };
 }
 
-/** @param {unknown} error */
-function isUsageFault(error) {
-  const code = /** @type {NodeJS.ErrnoException} */ (error).code ?? "";
-  return error instanceof UsageError || code.startsWith("ERR_PARSE_ARGS");
+/** @param {string} text */
+function positive(text) {
+  if (Number(text) > 0) return Number(text);
+  throw new InvalidArgumentError("It must be a number above 0.");
 }
 
-/** @param {import("./lib/options.mjs").Options} options */
-async function run(options) {
+/** @param {Options} options */
+async function run({ compare, queue, only, runs, ...load }) {
   const startedAt = Date.now();
-  const environment = await startEnvironment();
+  const programs = [
+    compare === undefined ? PLAIN_SERVICE : buildIn("other build", compare),
+    THIS_BUILD,
+  ];
+  const queues = queuesOf(queue);
+  const cells = queues.flatMap((queue) =>
+    only.map((measure) => ({ queue, measure, rounds: [] })),
+  );
+  const environment = await startEnvironment({
+    redis: queues.includes("redis"),
+  });
   try {
-    const queues = queuesOf(options, environment.redisUrl);
-    const rows = selectRows(options, queues);
-    const about = {
-      at: new Date(startedAt).toISOString(),
-      commit: currentCommit(),
-      machine: describeMachine(),
-      sender: closedLoopSender,
-      options,
-    };
-    say(`${about.machine}, ${about.sender}; ${JSON.stringify(options)}`);
-    const cells = cellsOf(rows);
-    const samples = await runRounds(cells, { environment, options }, say);
-    const results = judge(rows, samples);
-    const record = toRecord(results, samples, about);
-    keep(record);
-    process.stdout.write(
-      options.json
-        ? `${JSON.stringify(record, undefined, 2)}\n`
-        : `\n${formatCells(samples)}\n\n${formatResults(results)}\n\n${String(Math.round((Date.now() - startedAt) / 1000))} s; kept in bench/results/\n`,
-    );
-    // A ratio that misses its goal is a finding; a run that lost an event is a fault.
-    if (results.some(({ invalid }) => invalid > 0)) process.exitCode = 1;
+    for (let round = 0; round < runs; round++)
+      for (const cell of cells)
+        cell.rounds.push(
+          await runRound(environment, programs, cell, round, load),
+        );
   } finally {
     await environment.stop();
   }
-}
-
-/** @param {import("./lib/options.mjs").Options} options @param {string | undefined} redisUrl */
-function queuesOf({ queue }, redisUrl) {
-  if (queue === "redis" && redisUrl === undefined)
-    throw new UsageError("no redis-server or valkey-server is on the PATH");
-  if (redisUrl === undefined)
-    say("No redis-server or valkey-server is on the PATH: PostgreSQL only.");
-  /** @type {import("./lib/environment.mjs").QueueKind[]} */
-  const all = redisUrl === undefined ? ["postgres"] : ["redis", "postgres"];
-  return all.filter((kind) => queue === undefined || kind === queue);
-}
-
-/** @param {import("./lib/options.mjs").Options} options @param {readonly import("./lib/environment.mjs").QueueKind[]} queues */
-function selectRows(options, queues) {
-  const all = listRows(options, queues);
-  const names =
-    options.only.length > 0 || !options.short ? options.only : SHORT;
-  const unknown = options.only.filter(
-    (name) => !all.some((row) => namesOf(row).includes(name)),
+  process.stdout.write(
+    `\n${String(cpus().length)} x ${cpus()[0]?.model ?? "?"}, Node.js ${process.version}\n${formatCells(cells, programs)}\n${String(Math.round((Date.now() - startedAt) / 1000))} s\n`,
   );
-  if (unknown.length > 0)
-    throw new UsageError(
-      `no measure ${unknown.join(", ")}; there are ${[...new Set(all.flatMap(namesOf))].join(", ")}`,
+}
+
+/** @param {QueueKind | undefined} queue @returns {readonly QueueKind[]} */
+function queuesOf(queue) {
+  if (findRedisServer() !== undefined) return queue ? [queue] : QUEUES;
+  if (queue === "redis") throw new Error("no redis-server is on the PATH");
+  say("No redis-server is on the PATH: PostgreSQL only.");
+  return ["postgres"];
+}
+
+/**
+ * Both programs, every second time the other one first: a machine that becomes slower does so for both.
+ *
+ * @param {import("./environment.mjs").Environment} environment @param {readonly Program[]} programs @param {Cell} cell
+ * @param {number} round @param {{ seconds: number, connections: number, rate: number }} load
+ */
+async function runRound(
+  environment,
+  programs,
+  { queue, measure },
+  round,
+  load,
+) {
+  /** @type {Result[]} */
+  const results = [];
+  for (const at of round % 2 === 0 ? [0, 1] : [1, 0]) {
+    const program = programs[at];
+    const perSecond = program === PLAIN_SERVICE ? PLAIN_BACKLOG : BACKLOG;
+    const options = {
+      ...load,
+      warmUpSeconds: load.seconds / 2,
+      backlog: Math.ceil(perSecond * load.seconds),
+    };
+    // A run that broke off is one without figures; the others still say something.
+    const result = await withSystem(environment, program, queue, (system) =>
+      measures[measure](system, options),
+    ).catch(({ message }) => ({ figures: {}, problems: [message] }));
+    results[at] = result;
+    say(`${measure} on ${queue}, ${program.name}: ${formatResult(result)}`);
+    // A ratio is a finding; a run that lost an event is a fault.
+    if (result.problems.length > 0) process.exitCode = 1;
+  }
+  return results;
+}
+
+/** @param {Result} result */
+function formatResult({ figures, problems }) {
+  return [
+    ...problems.map((problem) => `INVALID: ${problem}`),
+    ...Object.entries(figures).map(
+      ([name, value]) => `${formatFigure(value)} ${name}`,
+    ),
+  ].join("; ");
+}
+
+/** Medians of the rounds that are valid for both. @param {readonly Cell[]} cells @param {readonly Program[]} programs */
+function formatCells(cells, programs) {
+  const rows = cells.flatMap(({ queue, measure, rounds }) => {
+    const valid = rounds.filter((round) =>
+      round.every(({ problems }) => problems.length === 0),
     );
-  return all.filter((row) =>
-    names.length === 0
-      ? row.group === undefined
-      : namesOf(row).some((name) => names.includes(name)),
-  );
+    const figures = Object.keys(valid[0]?.[0].figures ?? { INVALID: NaN });
+    return figures.map((figure) => {
+      const [base, own] = [0, 1].map((at) =>
+        valid.map((round) => round[at].figures[figure]),
+      );
+      const ratios = own.map((value, at) => value / base[at]);
+      return {
+        measure: `${measure}, ${queue}`,
+        figure,
+        [programs[0].name]: formatFigure(median(base)),
+        [programs[1].name]: formatFigure(median(own)),
+        ratio: median(ratios).toFixed(2),
+        rounds: ratios.map((ratio) => ratio.toFixed(2)).join(" "),
+      };
+    });
+  });
+  return formatTable(rows, ["measure", "figure", "rounds"]);
 }
 
-/** What `--only` may call it. @param {import("./measures/rows.mjs").Row} row */
-function namesOf({ name, group }) {
-  return group === undefined ? [name] : [group, name];
+/** @param {number} value */
+function formatFigure(value) {
+  return value < 100 ? value.toFixed(1) : String(Math.round(value));
 }
 
-/** Beside the results, so that those can be piped. @param {string} line */
+/** Beside the table, so that it can be piped. @param {string} line */
 function say(line) {
   process.stderr.write(`${line}\n`);
 }

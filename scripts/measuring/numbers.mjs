@@ -11,11 +11,6 @@ export function createRandom(seed) {
   };
 }
 
-/** @param {readonly number[]} values */
-export function sum(values) {
-  return values.reduce((total, value) => total + value, 0);
-}
-
 /** @param {readonly number[]} values @param {number} share from 0 to 1 */
 export function quantile(values, share) {
   const sorted = values.toSorted((a, b) => a - b);
@@ -31,33 +26,6 @@ export function median(values) {
   const upper = sorted.length >> 1;
   const lower = sorted.length % 2 === 1 ? upper : upper - 1;
   return ((sorted[lower] ?? NaN) + (sorted[upper] ?? NaN)) / 2;
-}
-
-/**
- * What who comes at any moment waits at most, in a share of all cases, where one thing after the other is done: until
- * what is under way is over, and as long as the next one takes.
- *
- * @param {readonly number[]} durations in their order @param {number} share from 0 to 1
- */
-export function waitAtAnyTime(durations, share) {
-  const total = sum(durations);
-  // Who comes during the one at `index`, at a moment that leaves more than `wait` until the next one's end.
-  const waitLonger = (/** @type {number} */ wait) =>
-    sum(
-      durations.map((duration, index) =>
-        Math.min(
-          duration,
-          Math.max(0, duration + (durations[index + 1] ?? 0) - wait),
-        ),
-      ),
-    );
-  let [least, most] = [0, total];
-  while (most - least > total * 1e-9) {
-    const middle = (least + most) / 2;
-    if (waitLonger(middle) > (1 - share) * total) least = middle;
-    else most = middle;
-  }
-  return most;
 }
 
 /**

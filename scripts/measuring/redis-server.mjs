@@ -59,16 +59,13 @@ export async function startRedis({ folder, undo, settings = [] }) {
   throw new Error(`${program} does not answer`);
 }
 
-/** @returns {string | undefined} */
+/** The first redis-server or valkey-server on the PATH. @returns {string | undefined} */
 export function findRedisServer() {
-  return findProgram(["redis-server", "valkey-server"]);
-}
-
-/** The first of these that is on the PATH. @param {readonly string[]} names @returns {string | undefined} */
-export function findProgram(names) {
   return (process.env.PATH ?? "")
     .split(delimiter)
-    .flatMap((path) => names.map((name) => join(path, name)))
+    .flatMap((path) =>
+      ["redis-server", "valkey-server"].map((name) => join(path, name)),
+    )
     .find(isExecutable);
 }
 

@@ -1,14 +1,18 @@
-// Baseline B: the straightforward service. Each request verifies, inserts its row and adds its job, then answers; each
-// job is one transaction. The tables are the product's own, so that both end with the same rows.
-import { createHash } from "node:crypto";
+// The plain service: each request verifies, inserts its row and adds its job, then answers; each job is a transaction. It
+// writes to the tables of this build, so that both end with the same rows.
+import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import { Queue, Worker, createPostgresBackend, withBackend } from "bullmq";
 import express from "express";
 import { Redis } from "ioredis";
 import pg from "pg";
-import { isGenuine } from "./is-genuine.mjs";
-import { applyEvent } from "./plain-reconcile.mjs";
+import { applyEvent } from "./plain-worker.mjs";
 
-const { ROLE = "all", DATABASE_URL, REDIS_URL } = process.env;
+const {
+  ROLE = "all",
+  DATABASE_URL,
+  REDIS_URL,
+  UQPAY_WEBHOOK_SECRET: SECRET = "",
+} = process.env;
 const POOL_SIZE = 20;
 const CONCURRENCY = 16;
 const TOLERANCE_MS = 300_000;
@@ -53,7 +57,8 @@ app.post(
   express.raw({ type: "application/json", limit: "256kb" }),
   async (request, response) => {
     const timestamp = request.get("x-wk-timestamp") ?? "";
-    if (!verify(request.body, timestamp, request.get("x-wk-signature") ?? "")) {
+    const signature = request.get("x-wk-signature") ?? "";
+    if (!isGenuine(request.body, timestamp, signature)) {
       response.status(401).json({ error: { code: "invalid_signature" } });
       return;
     }
@@ -71,9 +76,15 @@ app.post(
 );
 
 /** @param {Buffer} body @param {string} timestamp @param {string} signature */
-function verify(body, timestamp, signature) {
+function isGenuine(body, timestamp, signature) {
+  const right = createHmac("sha512", SECRET)
+    .update(body)
+    .update(timestamp)
+    .digest();
+  const claimed = Buffer.from(signature, "hex");
   return (
-    isGenuine(body, timestamp, signature) &&
+    claimed.length === right.length &&
+    timingSafeEqual(claimed, right) &&
     Math.abs(Date.now() - Number(timestamp)) <= TOLERANCE_MS
   );
 }

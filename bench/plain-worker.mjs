@@ -1,4 +1,4 @@
-// Baseline B's worker: one transaction for each event. Lock the card, apply, upsert, mark the event.
+// The plain service's worker: one transaction for each event locks the card, applies, and marks the event.
 
 /** @param {import("pg").Pool} pool @param {string} eventId */
 export async function applyEvent(pool, eventId) {
@@ -65,7 +65,7 @@ async function upsertCard(client, { body, at }) {
         (card_id, card_number, card_bin, card_scheme, card_product_id, cardholder_id, card_currency, mode_type,
          form_factor, card_limit, card_status, status_changed_at, available_balance, balance_as_of, spending_controls,
          risk_control, metadata, first_seen_at, last_event_id, last_event_at, field_clocks)
-      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $18, '[]')
+      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $18, '{}')
       on conflict (card_id) do update set
         card_number = coalesce(excluded.card_number, card.card_number),
         card_bin = coalesce(excluded.card_bin, card.card_bin),
@@ -127,7 +127,7 @@ async function upsertAuthorization(client, { body, at, receivedAt }) {
          transaction_amount, transaction_currency, billing_amount, billing_currency, transaction_fee,
          transaction_fee_currency, authorization_code, mcc, merchant_name, transaction_time, decline_category,
          mcc_declined, received_at, field_clocks)
-      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, '[]')
+      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, '{}')
       on conflict (transaction_id) do update set
         event_id = excluded.event_id,
         transaction_status = excluded.transaction_status,
