@@ -72,9 +72,6 @@ export async function startEnvironment({ redis }) {
   };
   try {
     const folder = mkdtempSync(join(tmpdir(), "bench-uqpay-"));
-    undo.push(() => {
-      rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
-    });
     const postgres = await startEmbeddedPostgres({
       dataDir: join(folder, "postgres"),
       settings: SETTINGS,
@@ -83,6 +80,10 @@ export async function startEnvironment({ redis }) {
     const redisUrl = redis
       ? await startRedis({ folder, undo, settings: [["--appendonly", "yes"]] })
       : undefined;
+    // Also when the benchmark is interrupted, and after what writes to it was ended.
+    process.once("exit", () => {
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+    });
     const admin = openPool(postgres.url("postgres"));
     undo.push(() => admin.end());
     return { folder, postgres, redisUrl, admin, stop };
