@@ -5,6 +5,8 @@ import {
   Registry,
   collectDefaultMetrics,
 } from "prom-client";
+import type { WebhookErrorCode } from "./http/error-codes.ts";
+import { WEBHOOK_ERRORS } from "./http/error-codes.ts";
 
 export interface MetricsSources {
   /** How long the oldest event that is not applied yet has waited, in seconds. */
@@ -14,22 +16,14 @@ export interface MetricsSources {
 }
 
 /** How a webhook request can end: the status of a 200, or the code of an error, as the answer spells it. */
-export const WEBHOOK_OUTCOMES = [
+export type WebhookOutcome =
+  "accepted" | "duplicate" | "ignored" | WebhookErrorCode;
+export const WEBHOOK_OUTCOMES: readonly string[] = [
   "accepted",
   "duplicate",
   "ignored",
-  "missing_signature",
-  "invalid_signature",
-  "stale_timestamp",
-  "invalid_json",
-  "invalid_payload",
-  "payload_too_large",
-  "unsupported_media_type",
-  "address_not_allowed",
-  "bad_request",
-  "unavailable",
-] as const;
-export type WebhookOutcome = (typeof WEBHOOK_OUTCOMES)[number];
+  ...Object.keys(WEBHOOK_ERRORS),
+];
 
 /** Labels whose values other files know. Every series is there from the start: a first rise from nothing is not seen. */
 export interface MetricsLabels {

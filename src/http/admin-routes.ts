@@ -1,8 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { RequestHandler } from "express";
 import { Router } from "express";
-import { answerJson } from "./answer-json.ts";
-import { answerError } from "./error-answer.ts";
+import { answerError, answerJson } from "./answers.ts";
 
 /** What an operator may look at. Neither shows a body. */
 export interface AdminQueries {
@@ -44,12 +43,7 @@ function requireToken(token: string): RequestHandler {
       next();
     else {
       response.set("WWW-Authenticate", "Bearer");
-      answerError(
-        response,
-        401,
-        "unauthorized",
-        "Send the admin token as a bearer token.",
-      );
+      answerError(response, "unauthorized");
     }
   };
 }

@@ -1,6 +1,6 @@
 import type { Express, Router } from "express";
 import express from "express";
-import { answerNotFound, createErrorHandler } from "./error-answer.ts";
+import { answerNotFound, createErrorHandler } from "./answers.ts";
 
 /**
  * An Express application of these routes, and of nothing that the hot path would pay for.

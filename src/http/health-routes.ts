@@ -1,5 +1,5 @@
 import { Router } from "express";
-import { answerJson } from "./answer-json.ts";
+import { answerJson } from "./answers.ts";
 
 /**
  * What the service needs to do its work. Each check rejects when it is not there, and resolves with a few words when it

@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import type { Request, RequestHandler, Response } from "express";
-import { answerUnavailable } from "./error-answer.ts";
+import { answerError } from "./answers.ts";
 
 export interface InFlightLimits {
   /** Requests with a small body, or with none, at the same time. */
@@ -42,58 +42,41 @@ export interface InFlight {
  * hold all places, the slowest of them gives way: otherwise 4,000 bodies that drip would shut everybody out.
  */
 export function limitInFlight(limits: InFlightLimits): InFlight {
-  const small = createPlaces(limits.small);
-  const large = createPlaces(limits.large);
-  const underWay = new WeakMap<Socket, (() => void)[]>();
-
-  /** What ends each request of a connection that is under way. An array: see `createPlaces`. */
-  const endsOn = (socket: Socket): (() => void)[] => {
-    const known = underWay.get(socket);
-    if (known !== undefined) return known;
-    const ends: (() => void)[] = [];
-    underWay.set(socket, ends);
-    // A response that waits behind another one on its connection never hears that this is closed.
-    socket.once("close", () => {
-      for (const end of ends.slice()) end();
-    });
-    return ends;
-  };
+  const takeSmall = createPlaces(limits.small);
+  const takeLarge = createPlaces(limits.large);
+  const endsOf = createUnderWay();
 
   const guard: RequestHandler = (request, response, next) => {
-    const { socket } = request;
-    const ends = endsOn(socket);
-    if (ends.length >= MOST_PIPELINED) {
-      socket.destroy();
+    const ends = endsOf(request.socket);
+    if (ends.size >= MOST_PIPELINED) {
+      request.socket.destroy();
       return;
     }
     // Without a declared length it is small until it has passed the limit.
     const declared = Number(request.headers["content-length"] ?? 0);
-    let places = declared >= limits.largeFromBytes ? large : small;
-    let place = places.take(request);
+    let isLarge = declared >= limits.largeFromBytes;
+    let leave = (isLarge ? takeLarge : takeSmall)(request);
     const end = () => {
-      const index = ends.indexOf(end);
-      if (index < 0) return;
-      ends.splice(index, 1);
-      if (place !== undefined) places.leave(place);
+      if (ends.delete(end)) leave?.();
     };
-    ends.push(end);
+    ends.add(end);
     response.once("close", end);
-    if (place !== undefined) {
-      response.locals["grow"] = () => {
-        if (places === large) return true;
-        const larger = ends.includes(end) ? large.take(request) : undefined;
-        if (larger === undefined) return false;
-        if (place !== undefined) small.leave(place);
-        places = large;
-        place = larger;
-        return true;
-      };
-      next();
+    if (leave === undefined) {
+      response.locals["cause"] = "overloaded";
+      response.set("Connection", "close");
+      answerError(response, "unavailable");
       return;
     }
-    response.locals["cause"] = "overloaded";
-    response.set("Connection", "close");
-    answerUnavailable(response);
+    response.locals["grow"] = (): boolean => {
+      if (isLarge) return true;
+      const leaveLarge = ends.has(end) ? takeLarge(request) : undefined;
+      if (leaveLarge === undefined) return false;
+      leave?.();
+      leave = leaveLarge;
+      isLarge = true;
+      return true;
+    };
+    next();
   };
   const hold: InFlight["hold"] = ({ locals }, bytes) => {
     if (bytes < limits.largeFromBytes) return true;
@@ -103,62 +86,56 @@ export function limitInFlight(limits: InFlightLimits): InFlight {
   return { guard, hold };
 }
 
-/** A request that holds a place, between those that came before and after it. */
+/** What ends each request of a connection that is under way. */
+function createUnderWay(): (socket: Socket) => Set<() => void> {
+  const underWay = new WeakMap<Socket, Set<() => void>>();
+  return (socket) => {
+    const known = underWay.get(socket);
+    if (known !== undefined) return known;
+    const ends = new Set<() => void>();
+    underWay.set(socket, ends);
+    // A response that waits behind another one on its connection never hears that this is closed.
+    socket.once("close", () => {
+      for (const end of ends) end();
+    });
+    return ends;
+  };
+}
+
+/** A request that holds a place. */
 interface Place {
   readonly request: Request;
   readonly sinceMs: number;
-  earlier: Place | undefined;
-  later: Place | undefined;
 }
 
-/**
- * The requests that hold a place, in the order of their arrival. Not a `Map`: one that lives long and is written with
- * each request keeps what was deleted from it alive until the next full collection, which took 15 us of a request and
- * 40 MiB.
- */
-function createPlaces(limit: number) {
-  let count = 0;
-  let first: Place | undefined;
-  let last: Place | undefined;
-
-  const findSlowest = (nowMs: number): Place | undefined => {
-    for (let place = first; place; place = place.later) {
-      if (nowMs - place.sinceMs < SLOW_AFTER_MS) return undefined;
-      // One that is complete waits for us, and not we for it.
-      if (!place.request.complete) return place;
-    }
-    return undefined;
-  };
-
-  const leave = (place: Place): void => {
-    const { earlier, later } = place;
-    // Who leaves a second time has no neighbours, and is not the only one either.
-    if (earlier === undefined && first !== place) return;
-    if (earlier) earlier.later = later;
-    else first = later;
-    if (later) later.earlier = earlier;
-    else last = earlier;
-    // Else what is over would keep alive whatever came after it.
-    place.earlier = undefined;
-    place.later = undefined;
-    count--;
-  };
-
-  const take = (request: Request): Place | undefined => {
+/** @returns what takes a place, and returns what leaves it; undefined: there is none */
+function createPlaces(
+  limit: number,
+): (request: Request) => (() => void) | undefined {
+  // A set keeps the order of arrival.
+  const places = new Set<Place>();
+  return (request) => {
     const sinceMs = performance.now();
-    if (count >= limit) {
-      const slowest = findSlowest(sinceMs);
+    if (places.size >= limit) {
+      const slowest = findSlowest(places, sinceMs);
       if (slowest === undefined) return undefined;
-      leave(slowest);
+      places.delete(slowest);
       slowest.request.socket.destroy();
     }
-    const place: Place = { request, sinceMs, earlier: last, later: undefined };
-    if (last) last.later = place;
-    else first = place;
-    last = place;
-    count++;
-    return place;
+    const place = { request, sinceMs };
+    places.add(place);
+    return () => places.delete(place);
   };
+}
 
-  return { take, leave };
+function findSlowest(
+  places: Iterable<Place>,
+  nowMs: number,
+): Place | undefined {
+  for (const place of places) {
+    if (nowMs - place.sinceMs < SLOW_AFTER_MS) return undefined;
+    // One that is complete waits for us, and not we for it.
+    if (!place.request.complete) return place;
+  }
+  return undefined;
 }

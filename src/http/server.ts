@@ -1,10 +1,16 @@
-import { createServer, IncomingMessage, ServerResponse } from "node:http";
+import {
+  createServer,
+  IncomingMessage,
+  STATUS_CODES,
+  ServerResponse,
+} from "node:http";
 import type { Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { promisify } from "node:util";
 import type { Express } from "express";
-import { answerJson } from "./answer-json.ts";
-import type { ErrorCode } from "./error-answer.ts";
+import { answerJson, errorBody } from "./answers.ts";
+import type { ErrorCode } from "./error-codes.ts";
+import { ERRORS } from "./error-codes.ts";
 
 export interface ListeningServer {
   readonly port: number;
@@ -63,8 +69,8 @@ export async function listen(
 }
 
 /**
- * Express gives each request and each response another prototype, and V8 then optimises nothing that touches them (on
- * Node.js 20). Those of these classes have it from the start.
+ * Express gives each request and each response another prototype, which makes everything that touches them slow on Node.js
+ * 20. Those of these classes have it from the start.
  */
 function classesOf(app: Express) {
   class ExpressRequest extends IncomingMessage {}
@@ -99,11 +105,7 @@ function answerExpectation(
   response: ServerResponse,
 ): void {
   response.setHeader("Connection", "close");
-  answerJson(response, 417, errorOf("expectation_failed"));
-}
-
-function errorOf(code: ErrorCode): object {
-  return { error: { code, message: "The request could not be read." } };
+  answerJson(response, 417, errorBody("expectation_failed"));
 }
 
 /** A request that Node cannot parse has no response object; the answer is still JSON. */
@@ -116,20 +118,17 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
     socket.destroy();
     return;
   }
-  const [status, code] = CLIENT_ERRORS[error.code ?? ""] ?? BAD_REQUEST;
-  const body = JSON.stringify(errorOf(code));
+  const code = CLIENT_ERRORS[error.code ?? ""] ?? "bad_request";
+  const [status] = ERRORS[code];
+  const body = JSON.stringify(errorBody(code));
   socket.end(
-    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json; charset=utf-8\r\n` +
+    `HTTP/1.1 ${String(status)} ${String(STATUS_CODES[status])}\r\nConnection: close\r\n` +
+      "Content-Type: application/json; charset=utf-8\r\n" +
       `Content-Length: ${String(Buffer.byteLength(body))}\r\n\r\n${body}`,
   );
 }
 
-const BAD_REQUEST = ["400 Bad Request", "bad_request"] as const;
-
-const CLIENT_ERRORS: Readonly<Record<string, readonly [string, ErrorCode]>> = {
-  HPE_HEADER_OVERFLOW: [
-    "431 Request Header Fields Too Large",
-    "headers_too_large",
-  ],
-  ERR_HTTP_REQUEST_TIMEOUT: ["408 Request Timeout", "request_timeout"],
+const CLIENT_ERRORS: Readonly<Record<string, ErrorCode>> = {
+  HPE_HEADER_OVERFLOW: "headers_too_large",
+  ERR_HTTP_REQUEST_TIMEOUT: "request_timeout",
 };

@@ -2,11 +2,9 @@ import type { Request, RequestHandler, Response } from "express";
 import { Router } from "express";
 import type { Metrics, WebhookOutcome } from "../metrics.ts";
 import type { Receipt, WebhookReceiver } from "../receive-webhook.ts";
+import type { TrustedProxies } from "./allow-addresses.ts";
 import { allowAddresses } from "./allow-addresses.ts";
-import { answerJson } from "./answer-json.ts";
-import type { TrustedProxies } from "./client-address.ts";
-import { createEndOfTurn } from "./end-of-turn.ts";
-import { answerError, answerUnavailable } from "./error-answer.ts";
+import { answerError, answerJson } from "./answers.ts";
 import { IN_FLIGHT_LIMITS, limitInFlight } from "./limit-in-flight.ts";
 import { readRawBody } from "./read-raw-body.ts";
 
@@ -49,10 +47,8 @@ function receiveDelivery({
   receive,
   onUnavailable,
 }: WebhookRouteOptions): RequestHandler {
-  const endOfTurn = createEndOfTurn();
   return async (request, response) => {
     try {
-      await endOfTurn();
       const receipt = await receive({
         rawBody: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
         signature: readOnce(request, "x-wk-signature"),
@@ -61,7 +57,7 @@ function receiveDelivery({
       answer(response, receipt);
     } catch (error) {
       onUnavailable(error);
-      answerUnavailable(response);
+      answerError(response, "unavailable");
     }
   };
 }
@@ -85,46 +81,14 @@ function answer(response: Response, receipt: Receipt): void {
         event_id: receipt.eventId,
       });
       return;
-    case "missing_signature":
-      answerError(
-        response,
-        401,
-        "missing_signature",
-        "Send x-wk-signature and x-wk-timestamp, each exactly once.",
-      );
-      return;
-    case "invalid_signature":
-      answerError(
-        response,
-        401,
-        "invalid_signature",
-        "The signature matches no configured secret.",
-      );
-      return;
-    case "stale_timestamp":
-      answerError(
-        response,
-        401,
-        "stale_timestamp",
-        "The signature is right, but x-wk-timestamp is outside the tolerance.",
-      );
-      return;
-    case "invalid_json":
-      answerError(
-        response,
-        400,
-        "invalid_json",
-        "The body is not JSON in UTF-8.",
-      );
-      return;
     case "invalid_payload":
-      answerError(
-        response,
-        422,
-        "invalid_payload",
-        "The event is not what it should be.",
-        receipt.issues,
-      );
+      answerError(response, receipt.kind, receipt.issues);
+      return;
+    case "missing_signature":
+    case "invalid_signature":
+    case "stale_timestamp":
+    case "invalid_json":
+      answerError(response, receipt.kind);
   }
 }
 
@@ -149,10 +113,5 @@ function countAnswers({
 
 const refuseMethod: RequestHandler = (_request, response) => {
   response.set("Allow", "POST");
-  answerError(
-    response,
-    405,
-    "method_not_allowed",
-    "Only POST is possible here.",
-  );
+  answerError(response, "method_not_allowed");
 };

@@ -3,10 +3,12 @@ import { once } from "node:events";
 import type { Socket } from "node:net";
 import { connect } from "node:net";
 import { createApp } from "../../src/http/app.ts";
+import { WEBHOOK_ERRORS } from "../../src/http/error-codes.ts";
 import type { ListeningServer } from "../../src/http/server.ts";
 import { listen } from "../../src/http/server.ts";
 import { webhookRoute } from "../../src/http/webhook-route.ts";
 import type { Receipt } from "../../src/receive-webhook.ts";
+import { QUARANTINE_REASONS } from "../../src/store/database.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 const REQUEST =
@@ -56,30 +58,7 @@ async function sendOnAll() {
   await Promise.all(sockets.map((socket) => once(socket, "data")));
 }
 
-/** All of them are there when the server looks: it has accepted their connections before. */
-async function sendTogether() {
-  await sendOnAll();
-  story = [];
-  await sendOnAll();
-}
-
 describe("requests that come together", () => {
-  test.each([
-    { kind: "missing_signature" },
-    { kind: "invalid_signature" },
-    { kind: "accepted", eventId: "an-event" },
-  ] as const)(
-    "are received one right after the other before the first is answered: $kind",
-    async (receipt) => {
-      receive = () => Promise.resolve(receipt);
-
-      await sendTogether();
-
-      expect(story.slice(0, SENDERS)).toEqual(Array(SENDERS).fill("received"));
-      expect(story.slice(SENDERS)).toEqual(Array(SENDERS).fill(receipt.kind));
-    },
-  );
-
   test("are answered each as soon as it is stored, whatever the others wait for", async () => {
     const accepted = { kind: "accepted", eventId: "an-event" } as const;
     let isFirst = true;
@@ -96,6 +75,12 @@ describe("requests that come together", () => {
     // Else the others would have waited in vain, and been told to try again.
     expect(story.filter(isAnswer)).toEqual(Array(SENDERS).fill("accepted"));
   });
+});
+
+test("what is refused and kept has one word for both", () => {
+  const codes = [...Object.keys(WEBHOOK_ERRORS), "event_id_conflict"];
+
+  expect(codes).toEqual(expect.arrayContaining([...QUARANTINE_REASONS]));
 });
 
 function hasAnAnswer(): Promise<boolean> {
