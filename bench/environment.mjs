@@ -44,14 +44,11 @@ const SETTINGS = {
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 
-/** A build of the service. @param {string} name @param {string} folder of the repository, or its dist/ @returns {Program} */
+/** A build of the service. @param {string} name @param {string} folder of the repository @returns {Program} */
 export function buildIn(name, folder) {
-  const dist = /dist\/?$/.test(folder) ? folder : join(folder, "dist");
-  return {
-    name,
-    main: resolve(dist, "src/main.js"),
-    cli: resolve(dist, "src/cli.js"),
-  };
+  const file = (/** @type {string} */ path) =>
+    resolve(folder, "dist/src", path);
+  return { name, main: file("main.js"), cli: file("cli.js") };
 }
 
 export const THIS_BUILD = buildIn("this build", join(here, ".."));
@@ -63,8 +60,8 @@ export const PLAIN_SERVICE = {
   cli: THIS_BUILD.cli,
 };
 
-/** @param {{ redis: boolean }} options */
-export async function startEnvironment({ redis }) {
+/** @param {{ withRedis: boolean }} options */
+export async function startEnvironment({ withRedis }) {
   /** @type {(() => unknown)[]} */
   const undo = [];
   const stop = async () => {
@@ -77,7 +74,7 @@ export async function startEnvironment({ redis }) {
       settings: SETTINGS,
     });
     undo.push(() => postgres.stop());
-    const redisUrl = redis
+    const redisUrl = withRedis
       ? await startRedis({ folder, undo, settings: [["--appendonly", "yes"]] })
       : undefined;
     // Also when the benchmark is interrupted, and after what writes to it was ended.
@@ -86,7 +83,9 @@ export async function startEnvironment({ redis }) {
     });
     const admin = openPool(postgres.url("postgres"));
     undo.push(() => admin.end());
-    return { folder, postgres, redisUrl, admin, stop };
+    const redis = redisUrl && new Redis(redisUrl);
+    undo.push(() => redis?.disconnect());
+    return { folder, postgres, redisUrl, redis, admin, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -123,7 +122,7 @@ export async function withSystem(environment, program, queue, use) {
       cwd: folder,
       env,
     });
-    if (redisUrl !== undefined) await emptyRedis(redisUrl);
+    await environment.redis?.flushall();
     await admin.query("checkpoint");
     return await use({
       query: async (sql, values = []) =>
@@ -182,14 +181,6 @@ async function startServer({ name, main }, folder, env) {
   throw new Error(`${name} does not start: ${readFileSync(log, "utf8")}`);
 }
 
-/** @param {string} url */
-async function emptyRedis(url) {
-  const redis = new Redis(url);
-  await redis.flushall();
-  redis.disconnect();
-}
-
-/** @param {string} url */
 function openPool(url) {
   const pool = new pg.Pool({ connectionString: url, max: 2 });
   pool.on("error", () => undefined);

@@ -1,11 +1,10 @@
 // The plain service: each request verifies, inserts its row and adds its job, then answers; each job is a transaction. It
 // writes to the tables of this build, so that both end with the same rows.
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
-import { Queue, Worker, createPostgresBackend, withBackend } from "bullmq";
+import * as bullmq from "bullmq";
 import express from "express";
-import { Redis } from "ioredis";
 import pg from "pg";
-import { applyEvent } from "./plain-worker.mjs";
+import { applyEvent, insert } from "./plain-worker.mjs";
 
 const {
   ROLE = "all",
@@ -19,37 +18,20 @@ const TOLERANCE_MS = 300_000;
 
 const pool = new pg.Pool({ connectionString: DATABASE_URL, max: POOL_SIZE });
 
-/** @returns {{ queue: Queue, startWorker: () => Worker }} */
-function openQueue() {
-  const name = "plain-events";
-  /** @param {import("bullmq").Job} job */
-  const work = (job) => applyEvent(pool, job.data.eventId);
-  if (REDIS_URL !== undefined) {
-    const connection = new Redis(REDIS_URL, { maxRetriesPerRequest: null });
-    return {
-      queue: new Queue(name, { connection }),
-      startWorker: () =>
-        new Worker(name, work, {
-          connection: connection.duplicate(),
-          concurrency: CONCURRENCY,
-        }),
-    };
-  }
-  const backend = withBackend(createPostgresBackend);
-  const connection = {
-    connectionString: DATABASE_URL,
-    schema: "bullmq",
-    max: POOL_SIZE,
-  };
-  return {
-    queue: new backend.Queue(name, { connection }),
-    startWorker: () =>
-      new backend.Worker(name, work, { connection, concurrency: CONCURRENCY }),
-  };
-}
-
-const { queue, startWorker } = openQueue();
-if (ROLE !== "api") startWorker().on("error", reportError);
+const { Queue, Worker } =
+  REDIS_URL === undefined
+    ? bullmq.withBackend(bullmq.createPostgresBackend)
+    : bullmq;
+const connection =
+  REDIS_URL === undefined
+    ? { connectionString: DATABASE_URL, schema: "bullmq", max: POOL_SIZE }
+    : { url: REDIS_URL, maxRetriesPerRequest: null };
+const queue = new Queue("plain-events", { connection });
+if (ROLE !== "api")
+  new Worker("plain-events", (job) => applyEvent(pool, job.data.eventId), {
+    connection,
+    concurrency: CONCURRENCY,
+  }).on("error", ({ message }) => process.stderr.write(`${message}\n`));
 
 const app = express();
 app.post(
@@ -63,7 +45,7 @@ app.post(
       return;
     }
     const event = JSON.parse(request.body.toString("utf8"));
-    const isNew = await insert(event, request.body, timestamp);
+    const isNew = await record(event, request.body, timestamp);
     if (isNew)
       await queue.add(
         event.event_type,
@@ -90,38 +72,26 @@ function isGenuine(body, timestamp, signature) {
 }
 
 /** @param {Record<string, any>} event @param {Buffer} body @param {string} timestamp */
-async function insert(event, body, timestamp) {
-  const { rowCount } = await pool.query({
-    name: "insert-event",
-    text: `
-      insert into webhook_events
-        (event_id, event_type, event_name, version, source_id, card_id, body, body_sha256, signed_at, state)
-      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'received')
-      on conflict (event_id) do nothing`,
-    values: [
-      event.event_id,
-      event.event_type,
-      event.event_name,
-      event.version,
-      event.source_id,
-      event.data.card_id,
-      body.toString("utf8"),
-      createHash("sha256").update(body).digest(),
-      new Date(Number(timestamp)),
-    ],
-  });
+async function record(event, body, timestamp) {
+  const row = {
+    event_id: event.event_id,
+    event_type: event.event_type,
+    event_name: event.event_name,
+    version: event.version,
+    source_id: event.source_id,
+    card_id: event.data.card_id,
+    body: body.toString("utf8"),
+    body_sha256: createHash("sha256").update(body).digest(),
+    signed_at: new Date(Number(timestamp)),
+    state: "received",
+  };
+  const onConflict = "on conflict (event_id) do nothing";
+  const { rowCount } = await insert(pool, "webhook_events", row, onConflict);
   return rowCount === 1;
 }
 
-/** @param {Error} error */
-function reportError(error) {
-  process.stderr.write(`${error.message}\n`);
-}
-
 const server = app.listen(0, "127.0.0.1", () => {
-  const { port } = /** @type {import("node:net").AddressInfo} */ (
-    server.address()
-  );
+  const { port } = server.address();
   process.stdout.write(`${JSON.stringify({ port, msg: "listening" })}\n`);
 });
 process.once("SIGTERM", () => process.exit());

@@ -1,5 +1,17 @@
 // The plain service's worker: one transaction for each event locks the card, applies, and marks the event.
 
+/** @typedef {{ body: Record<string, any>, at: Date, receivedAt: Date }} Waiting */
+/** @typedef {Record<string, unknown>} Row */
+
+/** The columns that an event has a field of the same name for. */
+const CARD_FIELDS = `card_id card_number card_bin card_scheme card_product_id
+  card_currency mode_type form_factor card_limit`.split(/\s+/);
+const AUTHORIZATION_FIELDS =
+  `card_id cardholder_id transaction_type transaction_status description
+  transaction_amount transaction_currency billing_amount billing_currency
+  transaction_fee transaction_fee_currency authorization_code`.split(/\s+/);
+const MCC_WORDS = /\bMCC\b|merchant category/i;
+
 /** @param {import("pg").Pool} pool @param {string} eventId */
 export async function applyEvent(pool, eventId) {
   const client = await pool.connect();
@@ -27,8 +39,6 @@ export async function applyEvent(pool, eventId) {
   }
 }
 
-/** @typedef {{ body: Record<string, any>, at: Date, receivedAt: Date }} Waiting */
-
 /** @param {import("pg").PoolClient} client @param {string} eventId @returns {Promise<Waiting | undefined>} */
 async function lockEvent(client, eventId) {
   const { rows } = await client.query({
@@ -54,63 +64,32 @@ async function upsertCard(client, { body, at }) {
     values: [data.card_id],
   });
   const known = rows[0];
-  const statusIsNewer =
-    data.card_status !== undefined && !(known?.status_changed_at > at);
+  const hasStatus = data.card_status && !(known?.status_changed_at > at);
   const balance = data.available_balance ?? data.card_available_balance;
-  const balanceIsNewer = balance !== undefined && !(known?.balance_as_of > at);
-  await client.query({
-    name: "upsert-card",
-    text: `
-      insert into cards as card
-        (card_id, card_number, card_bin, card_scheme, card_product_id, cardholder_id, card_currency, mode_type,
-         form_factor, card_limit, card_status, status_changed_at, available_balance, balance_as_of, spending_controls,
-         risk_control, metadata, first_seen_at, last_event_id, last_event_at, field_clocks)
-      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $18, '{}')
-      on conflict (card_id) do update set
-        card_number = coalesce(excluded.card_number, card.card_number),
-        card_bin = coalesce(excluded.card_bin, card.card_bin),
-        card_scheme = coalesce(excluded.card_scheme, card.card_scheme),
-        card_product_id = coalesce(excluded.card_product_id, card.card_product_id),
-        cardholder_id = coalesce(excluded.cardholder_id, card.cardholder_id),
-        card_currency = coalesce(excluded.card_currency, card.card_currency),
-        mode_type = coalesce(excluded.mode_type, card.mode_type),
-        form_factor = coalesce(excluded.form_factor, card.form_factor),
-        card_limit = coalesce(excluded.card_limit, card.card_limit),
-        card_status = coalesce(excluded.card_status, card.card_status),
-        status_changed_at = coalesce(excluded.status_changed_at, card.status_changed_at),
-        available_balance = coalesce(excluded.available_balance, card.available_balance),
-        balance_as_of = coalesce(excluded.balance_as_of, card.balance_as_of),
-        spending_controls = coalesce(excluded.spending_controls, card.spending_controls),
-        risk_control = coalesce(excluded.risk_control, card.risk_control),
-        metadata = coalesce(excluded.metadata, card.metadata),
-        last_event_id = excluded.last_event_id,
-        last_event_at = excluded.last_event_at,
-        updated_at = now()`,
-    values: [
-      data.card_id,
-      data.card_number,
-      data.card_bin,
-      data.card_scheme,
-      data.card_product_id,
-      data.cardholder?.cardholder_id ?? data.cardholder_id,
-      data.card_currency,
-      data.mode_type,
-      data.form_factor,
-      data.card_limit,
-      statusIsNewer ? data.card_status : undefined,
-      statusIsNewer ? at : undefined,
-      balanceIsNewer ? balance : undefined,
-      balanceIsNewer ? at : undefined,
-      data.spending_controls && JSON.stringify(data.spending_controls),
-      data.risk_control && JSON.stringify(data.risk_control),
-      data.metadata && JSON.stringify(data.metadata),
-      at,
-      body.event_id,
-    ],
-  });
+  const hasBalance = balance && !(known?.balance_as_of > at);
+  const row = {
+    ...pick(data, CARD_FIELDS),
+    cardholder_id: data.cardholder?.cardholder_id ?? data.cardholder_id,
+    card_status: hasStatus ? data.card_status : undefined,
+    status_changed_at: hasStatus ? at : undefined,
+    available_balance: hasBalance ? balance : undefined,
+    balance_as_of: hasBalance ? at : undefined,
+    spending_controls: toJson(data.spending_controls),
+    risk_control: toJson(data.risk_control),
+    metadata: toJson(data.metadata),
+    last_event_id: body.event_id,
+    last_event_at: at,
+  };
+  const kept = Object.keys(row).map(
+    (name) => `${name} = coalesce(excluded.${name}, cards.${name})`,
+  );
+  await insert(
+    client,
+    "cards",
+    { ...row, first_seen_at: at, field_clocks: "{}" },
+    `on conflict (card_id) do update set updated_at = now(), ${kept.join(", ")}`,
+  );
 }
-
-const MCC_WORDS = /\bMCC\b|merchant category/i;
 
 /** @param {import("pg").PoolClient} client @param {Waiting} waiting */
 async function upsertAuthorization(client, { body, at, receivedAt }) {
@@ -118,46 +97,51 @@ async function upsertAuthorization(client, { body, at, receivedAt }) {
   const [merchant = {}] = data.merchant_data ?? [];
   const isDeclined = data.transaction_status === "DECLINED";
   const isMccDecline = isDeclined && MCC_WORDS.test(data.description ?? "");
-  const category = isMccDecline ? "mcc" : isDeclined ? "other" : undefined;
-  await client.query({
-    name: "upsert-authorization",
-    text: `
-      insert into authorizations
-        (transaction_id, event_id, card_id, cardholder_id, transaction_type, transaction_status, description,
-         transaction_amount, transaction_currency, billing_amount, billing_currency, transaction_fee,
-         transaction_fee_currency, authorization_code, mcc, merchant_name, transaction_time, decline_category,
-         mcc_declined, received_at, field_clocks)
-      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, '{}')
-      on conflict (transaction_id) do update set
-        event_id = excluded.event_id,
-        transaction_status = excluded.transaction_status,
-        description = excluded.description,
-        decline_category = excluded.decline_category,
-        mcc_declined = excluded.mcc_declined,
-        updated_at = now()
-      where authorizations.transaction_time is null
-         or authorizations.transaction_time <= excluded.transaction_time`,
-    values: [
-      data.transaction_id ?? body.source_id,
-      body.event_id,
-      data.card_id,
-      data.cardholder_id,
-      data.transaction_type,
-      data.transaction_status,
-      data.description,
-      data.transaction_amount,
-      data.transaction_currency,
-      data.billing_amount,
-      data.billing_currency,
-      data.transaction_fee,
-      data.transaction_fee_currency,
-      data.authorization_code,
-      merchant.category_code,
-      merchant.name,
-      at,
-      category,
-      isMccDecline,
-      receivedAt,
-    ],
+  const row = {
+    transaction_id: data.transaction_id ?? body.source_id,
+    event_id: body.event_id,
+    ...pick(data, AUTHORIZATION_FIELDS),
+    mcc: merchant.category_code,
+    merchant_name: merchant.name,
+    transaction_time: at,
+    decline_category: isMccDecline ? "mcc" : isDeclined ? "other" : undefined,
+    mcc_declined: isMccDecline,
+    received_at: receivedAt,
+    field_clocks: "{}",
+  };
+  await insert(
+    client,
+    "authorizations",
+    row,
+    `on conflict (transaction_id) do update set
+       event_id = excluded.event_id,
+       transaction_status = excluded.transaction_status,
+       description = excluded.description,
+       decline_category = excluded.decline_category,
+       mcc_declined = excluded.mcc_declined,
+       updated_at = now()
+     where authorizations.transaction_time is null
+        or authorizations.transaction_time <= excluded.transaction_time`,
+  );
+}
+
+/** @param {import("pg").ClientBase | import("pg").Pool} client @param {string} table @param {Row} row @param {string} onConflict */
+export function insert(client, table, row, onConflict) {
+  const names = Object.keys(row);
+  const places = names.map((_, index) => `$${String(index + 1)}`);
+  return client.query({
+    name: `insert-${table}`,
+    text: `insert into ${table} (${names.join(", ")}) values (${places.join(", ")}) ${onConflict}`,
+    values: Object.values(row),
   });
+}
+
+/** @param {Row} data @param {readonly string[]} names @returns {Row} */
+function pick(data, names) {
+  return Object.fromEntries(names.map((name) => [name, data[name]]));
+}
+
+/** @param {unknown} value */
+function toJson(value) {
+  return value && JSON.stringify(value);
 }

@@ -2,7 +2,7 @@
 import { cpus } from "node:os";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { formatTable } from "../scripts/measuring/format-table.mjs";
-import { median } from "../scripts/measuring/numbers.mjs";
+import { quantile } from "../scripts/measuring/numbers.mjs";
 import { findRedisServer } from "../scripts/measuring/redis-server.mjs";
 import {
   PLAIN_SERVICE,
@@ -23,7 +23,7 @@ const QUEUES = /** @type {const} */ (["redis", "postgres"]);
 /** @typedef {import("./environment.mjs").QueueKind} QueueKind */
 /** @typedef {import("./measures.mjs").Result} Result */
 /** @typedef {{ queue: QueueKind, measure: string, rounds: Result[][] }} Cell rounds: each has a result of both programs */
-/** @typedef {ReturnType<typeof readOptions>} Options */
+/** @typedef {{ seconds: number, connections: number, rate: number }} Load */
 
 // Ends by way of "exit", whose listeners end what was started; a signal alone would leave it behind.
 for (const signal of ["SIGINT", "SIGTERM"])
@@ -67,7 +67,7 @@ function positive(text) {
   throw new InvalidArgumentError("It must be a number above 0.");
 }
 
-/** @param {Options} options */
+/** @param {ReturnType<typeof readOptions>} options */
 async function run({ compare, queue, only, runs, ...load }) {
   const startedAt = Date.now();
   const programs = [
@@ -79,14 +79,13 @@ async function run({ compare, queue, only, runs, ...load }) {
     only.map((measure) => ({ queue, measure, rounds: [] })),
   );
   const environment = await startEnvironment({
-    redis: queues.includes("redis"),
+    withRedis: queues.includes("redis"),
   });
+  const setting = { environment, programs, load };
   try {
     for (let round = 0; round < runs; round++)
       for (const cell of cells)
-        cell.rounds.push(
-          await runRound(environment, programs, cell, round, load),
-        );
+        cell.rounds.push(await takeTurns(setting, cell, round));
   } finally {
     await environment.stop();
   }
@@ -99,23 +98,18 @@ async function run({ compare, queue, only, runs, ...load }) {
 function queuesOf(queue) {
   if (findRedisServer() !== undefined) return queue ? [queue] : QUEUES;
   if (queue === "redis") throw new Error("no redis-server is on the PATH");
-  say("No redis-server is on the PATH: PostgreSQL only.");
+  process.stderr.write("No redis-server is on the PATH: PostgreSQL only.\n");
   return ["postgres"];
 }
 
 /**
  * Both programs, every second time the other one first: a machine that becomes slower does so for both.
  *
- * @param {import("./environment.mjs").Environment} environment @param {readonly Program[]} programs @param {Cell} cell
- * @param {number} round @param {{ seconds: number, connections: number, rate: number }} load
+ * @param {{ environment: import("./environment.mjs").Environment, programs: readonly Program[], load: Load }} setting
+ * @param {Cell} cell @param {number} round
  */
-async function runRound(
-  environment,
-  programs,
-  { queue, measure },
-  round,
-  load,
-) {
+async function takeTurns(setting, { queue, measure }, round) {
+  const { environment, programs, load } = setting;
   /** @type {Result[]} */
   const results = [];
   for (const at of round % 2 === 0 ? [0, 1] : [1, 0]) {
@@ -131,7 +125,10 @@ async function runRound(
       measures[measure](system, options),
     ).catch(({ message }) => ({ figures: {}, problems: [message] }));
     results[at] = result;
-    say(`${measure} on ${queue}, ${program.name}: ${formatResult(result)}`);
+    // Beside the table, so that it can be piped.
+    process.stderr.write(
+      `${measure} on ${queue}, ${program.name}: ${formatResult(result)}\n`,
+    );
     // A ratio is a finding; a run that lost an event is a fault.
     if (result.problems.length > 0) process.exitCode = 1;
   }
@@ -163,9 +160,9 @@ function formatCells(cells, programs) {
       return {
         measure: `${measure}, ${queue}`,
         figure,
-        [programs[0].name]: formatFigure(median(base)),
-        [programs[1].name]: formatFigure(median(own)),
-        ratio: median(ratios).toFixed(2),
+        [programs[0].name]: formatFigure(quantile(base, 0.5)),
+        [programs[1].name]: formatFigure(quantile(own, 0.5)),
+        ratio: quantile(ratios, 0.5).toFixed(2),
         rounds: ratios.map((ratio) => ratio.toFixed(2)).join(" "),
       };
     });
@@ -176,9 +173,4 @@ function formatCells(cells, programs) {
 /** @param {number} value */
 function formatFigure(value) {
   return value < 100 ? value.toFixed(1) : String(Math.round(value));
-}
-
-/** Beside the table, so that it can be piped. @param {string} line */
-function say(line) {
-  process.stderr.write(`${line}\n`);
 }

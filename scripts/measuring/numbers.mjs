@@ -20,14 +20,6 @@ export function quantile(values, share) {
   );
 }
 
-/** @param {readonly number[]} values */
-export function median(values) {
-  const sorted = values.toSorted((a, b) => a - b);
-  const upper = sorted.length >> 1;
-  const lower = sorted.length % 2 === 1 ? upper : upper - 1;
-  return ((sorted[lower] ?? NaN) + (sorted[upper] ?? NaN)) / 2;
-}
-
 /**
  * How much the straight line through the points rises from the first to the last of them (least squares).
  *

@@ -1,7 +1,7 @@
 // A Redis of one's own, from the PATH: for what is measured, and for the tests.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { accessSync, constants } from "node:fs";
+import { existsSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { delimiter, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -66,15 +66,5 @@ export function findRedisServer() {
     .flatMap((path) =>
       ["redis-server", "valkey-server"].map((name) => join(path, name)),
     )
-    .find(isExecutable);
-}
-
-/** @param {string} path */
-function isExecutable(path) {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
+    .find((path) => existsSync(path));
 }
