@@ -36,6 +36,7 @@ export default {
     // Older servers are no dependencies of this project: .ci/run brings them.
     ...(process.env.POSTGRES_PACKAGES ? [project("majors")] : []),
   ],
+  reporters: ["default", "<rootDir>/test/support/unique-titles.js"],
   // For a machine that does other things, too. Jest reads it here only: in a project it is ignored.
   testTimeout: 60_000,
   // Jest's default is one less than there are cores, which on two cores is one.

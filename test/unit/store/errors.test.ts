@@ -168,13 +168,17 @@ describe("an error in a row or a log line", () => {
   });
 
   test.each([
-    [new Error("it broke"), "it broke"],
-    [new Error("it broke\n    at a line"), "it broke"],
-    [new Error("x".repeat(2_000)), "x".repeat(500)],
-    [new SyntaxError("Unexpected token: 4096-canary"), "SyntaxError"],
-    ["text", "unknown error"],
-    [undefined, "unknown error"],
-  ])("of another kind is its message, cut", (error, text) => {
+    ["an error", new Error("it broke"), "it broke"],
+    ["one of two lines", new Error("it broke\n    at a line"), "it broke"],
+    ["a long one", new Error("x".repeat(2_000)), "x".repeat(500)],
+    [
+      "one of JSON",
+      new SyntaxError("Unexpected token: 4096-canary"),
+      "SyntaxError",
+    ],
+    ["a text", "text", "unknown error"],
+    ["nothing", undefined, "unknown error"],
+  ])("of another kind is its message, cut: %s", (_what, error, text) => {
     expect(describeError(error)).toBe(text);
   });
 });

@@ -101,7 +101,7 @@ describe("an amount", () => {
   });
 
   test.each([[true], [null], [[]], [{}], [["1"]], [NaN], [Infinity]])(
-    "%j is none",
+    "%p is none",
     (input) => {
       expect(readAmount(input)).toEqual({
         fault: "must be a decimal, as text or number",
