@@ -7,14 +7,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { TLSSocket } from "node:tls";
 import { connect } from "node:tls";
-import {
-  afterAll,
-  afterEach,
-  beforeAll,
-  describe,
-  expect,
-  test,
-} from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { TestDatabase } from "../support/database.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { aStatusUpdate, bytesOf } from "../support/deliveries.ts";
@@ -48,10 +41,14 @@ interface Proxy {
   readonly port: number;
   readonly servicePort: number;
   readonly service: TestProcess;
+  /** Opened when all of this was started. */
+  readonly ahead: Agent;
+  readonly openedMs: number;
 }
 
 let folder: string;
 let database: TestDatabase;
+const running = new Map<string, Proxy>();
 
 beforeAll(async () => {
   folder = await makeFolder();
@@ -69,11 +66,13 @@ beforeAll(async () => {
     join(folder, "haproxy.pem"),
     parts.map((name) => readFileSync(join(folder, name), "utf8")).join(""),
   );
-});
-
-afterEach(endProcesses, LIMIT_MS);
+  for (const [name, start] of PROXIES)
+    if (haveAll([name, "openssl"])) running.set(name, await start());
+}, LIMIT_MS);
 
 afterAll(async () => {
+  for (const { ahead } of running.values()) ahead.destroy();
+  await endProcesses();
   await database.drop();
   await removeFolder(folder);
 });
@@ -154,15 +153,19 @@ async function startHaproxy(): Promise<Proxy> {
   return untilListening({ port, servicePort, service });
 }
 
-async function untilListening(proxy: Proxy): Promise<Proxy> {
-  await waitFor(
-    async () => {
-      (await open(proxy.port)).destroy();
-      return true;
-    },
-    { what: "the proxy to listen" },
-  );
-  return proxy;
+const PROXIES = [
+  ["nginx", startNginx],
+  ["haproxy", startHaproxy],
+] as const;
+
+async function untilListening(
+  proxy: Omit<Proxy, "ahead" | "openedMs">,
+): Promise<Proxy> {
+  const connection = await waitFor(() => open(proxy.port), {
+    what: "the proxy to listen",
+  });
+  const ahead = agentOf(connection, { keepAlive: true });
+  return { ...proxy, ahead, openedMs: Date.now() };
 }
 
 async function open(port: number, localAddress = UQPAY): Promise<TLSSocket> {
@@ -183,7 +186,6 @@ interface Sending {
   readonly path?: string;
 }
 
-/** Posts a signed body to the proxy; over the given connection, or one of its own. */
 /** Sends by this connection. */
 function agentOf(
   connection: TLSSocket,
@@ -194,6 +196,7 @@ function agentOf(
   return agent;
 }
 
+/** Posts a signed body to the proxy; over the given connection, or one of its own. */
 async function post(
   { port }: Proxy,
   body: Buffer,
@@ -239,58 +242,14 @@ function aLargeEvent() {
   return event;
 }
 
-for (const [name, start] of [
-  ["nginx", startNginx],
-  ["haproxy", startHaproxy],
-] as const) {
+for (const [name] of PROXIES) {
   const describeHere = haveAll([name, "openssl"]) ? describe : describe.skip;
 
   describeHere(`behind ${name} as docs/deploy.md has it`, () => {
     test(
-      "a delivery is accepted: plain, in chunks, as large as may be, and over a connection opened long before",
-      async () => {
-        const proxy = await start();
-        const ahead = agentOf(await open(proxy.port), { keepAlive: true });
-        const opened = Date.now();
-        const [plain, chunked, large, late, again] = [
-          aStatusUpdate(),
-          aStatusUpdate(),
-          aLargeEvent(),
-          aStatusUpdate(),
-          aStatusUpdate(),
-        ];
-
-        const answers = [
-          await post(proxy, bytesOf(plain)),
-          await post(proxy, bytesOf(chunked), { isChunked: true }),
-          await post(proxy, bytesOf(large)),
-        ];
-        await sleep(AHEAD_MS - (Date.now() - opened));
-        // Twice: the second goes by a connection that the proxy has kept.
-        answers.push(await post(proxy, bytesOf(late), { kept: ahead }));
-        answers.push(await post(proxy, bytesOf(again), { kept: ahead }));
-        ahead.destroy();
-
-        const events = [plain, chunked, large, late, again];
-        expect(answers).toEqual(
-          events.map(({ event_id }) => ({
-            status: 200,
-            text: JSON.stringify({ status: "accepted", event_id }),
-          })),
-        );
-        const reader = openReader(database.url);
-        const ids = events.map(({ event_id }) => event_id);
-        const states = await statesOf(reader, ids);
-        await reader.close();
-        expect(states).not.toHaveProperty("lost");
-      },
-      LIMIT_MS,
-    );
-
-    test(
       "the sender's own address decides, whatever it claims",
       async () => {
-        const proxy = await start();
+        const proxy = running.get(name)!;
         const body = bytesOf(aStatusUpdate());
         const claim = { "x-forwarded-for": UQPAY };
 
@@ -313,7 +272,7 @@ for (const [name, start] of [
     test(
       "nothing but the webhook can be reached, and no larger body",
       async () => {
-        const proxy = await start();
+        const proxy = running.get(name)!;
         const body = bytesOf(aStatusUpdate());
         const tooLarge = Buffer.concat([
           bytesOf(aLargeEvent()),
@@ -330,6 +289,45 @@ for (const [name, start] of [
           404, 404, 404, 404,
         ]);
         expect((await post(proxy, tooLarge)).status).toBe(413);
+      },
+      LIMIT_MS,
+    );
+
+    test(
+      "a delivery is accepted: plain, in chunks, as large as may be, and over a connection opened long before",
+      async () => {
+        const proxy = running.get(name)!;
+        const { ahead, openedMs } = proxy;
+        const [plain, chunked, large, late, again] = [
+          aStatusUpdate(),
+          aStatusUpdate(),
+          aLargeEvent(),
+          aStatusUpdate(),
+          aStatusUpdate(),
+        ];
+
+        const answers = [
+          await post(proxy, bytesOf(plain)),
+          await post(proxy, bytesOf(chunked), { isChunked: true }),
+          await post(proxy, bytesOf(large)),
+        ];
+        await sleep(AHEAD_MS - (Date.now() - openedMs));
+        // Twice: the second goes by a connection that the proxy has kept.
+        answers.push(await post(proxy, bytesOf(late), { kept: ahead }));
+        answers.push(await post(proxy, bytesOf(again), { kept: ahead }));
+
+        const events = [plain, chunked, large, late, again];
+        expect(answers).toEqual(
+          events.map(({ event_id }) => ({
+            status: 200,
+            text: JSON.stringify({ status: "accepted", event_id }),
+          })),
+        );
+        const reader = openReader(database.url);
+        const ids = events.map(({ event_id }) => event_id);
+        const states = await statesOf(reader, ids);
+        await reader.close();
+        expect(states).not.toHaveProperty("lost");
       },
       LIMIT_MS,
     );

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from "@jest/globals";
+import { describe, expect, test } from "@jest/globals";
 import { Redis } from "ioredis";
 import { aStatusUpdate, deliver } from "../support/deliveries.ts";
 import { makeFolder, removeFolder } from "../support/process.ts";
@@ -15,83 +15,103 @@ const ANSWER_WITHIN_MS = 1_900;
 const APPLIED_WITHIN_MS = 15_000;
 const LIMIT_MS = 60_000;
 
+type Act = (admin: Redis) => Promise<unknown>;
+
 const describeWithRedis = isAvailable("redis") ? describe : describe.skip;
 
-describeWithRedis("a service whose Redis goes away", () => {
-  let service: TestService | undefined;
-  let redis: RedisServer | undefined;
+/** What one test has running. */
+interface Stage {
+  redis?: RedisServer;
+  service?: TestService;
+}
 
-  afterEach(async () => {
-    await service?.stop();
-    service = undefined;
-    await redis?.stop();
-    redis = undefined;
-  }, LIMIT_MS);
-
-  async function startOn(port: number): Promise<TestService> {
-    service = await startTestService({
-      queue: "redis",
-      env: { REDIS_URL: `redis://127.0.0.1:${port}` },
-    });
-    // The first answer of a process also pays for its first connections, which is not what is measured here.
-    await deliver(service, aStatusUpdate());
-    return service;
-  }
-
-  /** Delivers events, a few at a time, each of which must be answered 200 and soon. */
-  async function deliverSome(
-    target: TestService,
-    count: number,
-  ): Promise<void> {
-    for (let sent = 0; sent < count; sent += 10) {
-      const answers = await Promise.all(
-        Array.from({ length: 10 }, async () => {
-          const startedAt = performance.now();
-          const { status } = await deliver(target, aStatusUpdate());
-          return { status, tookMs: performance.now() - startedAt };
-        }),
-      );
-      const slowestMs = Math.max(...answers.map(({ tookMs }) => tookMs));
-      expect(answers.map(({ status }) => status)).toEqual(
-        answers.map(() => 200),
-      );
-      expect(slowestMs).toBeLessThan(ANSWER_WITHIN_MS);
+/** A test with servers of its own, which end with it: so that several can wait at the same time. */
+function onStage<Args extends unknown[]>(
+  play: (stage: Stage, ...args: Args) => Promise<void>,
+) {
+  return async (...args: Args) => {
+    const stage: Stage = {};
+    try {
+      await play(stage, ...args);
+    } finally {
+      await stage.service?.stop();
+      await stage.redis?.stop();
     }
+  };
+}
+
+async function startOn(stage: Stage, port: number): Promise<TestService> {
+  const service = await startTestService({
+    queue: "redis",
+    env: { REDIS_URL: `redis://127.0.0.1:${port}` },
+  });
+  stage.service = service;
+  // The first answer of a process also pays for its first connections, which is not what is measured here.
+  await deliver(service, aStatusUpdate());
+  return service;
+}
+
+/** Delivers events, a few at a time, each of which must be answered 200 and soon. */
+async function deliverSome(target: TestService, count: number): Promise<void> {
+  for (let sent = 0; sent < count; sent += 10) {
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, async () => {
+        const startedAt = performance.now();
+        const { status } = await deliver(target, aStatusUpdate());
+        return { status, tookMs: performance.now() - startedAt };
+      }),
+    );
+    const slowestMs = Math.max(...answers.map(({ tookMs }) => tookMs));
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+    expect(slowestMs).toBeLessThan(ANSWER_WITHIN_MS);
   }
+}
 
-  const readiness = async (target: TestService) => {
-    const response = await fetch(`${target.baseUrl}/readyz`);
-    const { status, queue } = (await response.json()) as {
-      status: string;
-      queue: { status: string };
-    };
-    return `${response.status} ${status}, queue ${queue.status}`;
+const readiness = async (target: TestService) => {
+  const response = await fetch(`${target.baseUrl}/readyz`);
+  const { status, queue } = (await response.json()) as {
+    status: string;
+    queue: { status: string };
   };
+  return `${response.status} ${status}, queue ${queue.status}`;
+};
 
-  const untilReady = (target: TestService, expected: string) =>
-    waitFor(async () => (await readiness(target)) === expected, {
-      what: expected,
-    });
+const untilReady = (target: TestService, expected: string) =>
+  waitFor(async () => (await readiness(target)) === expected, {
+    what: expected,
+  });
 
-  const processed = async (target: TestService) => {
-    const rows = await target.rows(
-      "select state, count(*)::int as count from webhook_events group by 1",
-    );
-    return Object.fromEntries(
-      rows.map((row) => [String(row["state"]), row["count"]]),
-    );
-  };
+const processed = async (target: TestService) => {
+  const rows = await target.rows(
+    "select state, count(*)::int as count from webhook_events group by 1",
+  );
+  return Object.fromEntries(
+    rows.map((row) => [String(row["state"]), row["count"]]),
+  );
+};
 
+/** By hints: sooner than the sweep could find them. */
+const untilHintsWork = (target: TestService) =>
+  waitFor(
+    async () => {
+      await deliverSome(target, 10);
+      await target.untilApplied(2_500);
+      return true;
+    },
+    { what: "events to be applied by their hints", timeoutMs: 20_000 },
+  );
+
+describeWithRedis("a service whose Redis goes away", () => {
   test(
     "starts without it, takes events in and applies them, and uses it once it is there",
-    async () => {
+    onStage(async (stage) => {
       const port = await findFreePort();
-      const target = await startOn(port);
+      const target = await startOn(stage, port);
 
       await deliverSome(target, 50);
       const withoutRedis = await readiness(target);
       await target.untilApplied(APPLIED_WITHIN_MS);
-      redis = await startRedisServer([], port);
+      stage.redis = await startRedisServer([], port);
       await untilReady(target, "200 ready, queue up");
       await deliverSome(target, 50);
       // Sooner than the sweep could find them: by their hints.
@@ -99,25 +119,25 @@ describeWithRedis("a service whose Redis goes away", () => {
 
       expect(withoutRedis).toBe("200 degraded, queue down");
       expect(await processed(target)).toEqual({ processed: 101 });
-    },
+    }),
     LIMIT_MS,
   );
 
   test(
     "goes on without it, and with it when it comes back empty",
-    async () => {
-      redis = await startRedisServer();
-      const { port } = redis;
-      const target = await startOn(port);
+    onStage(async (stage) => {
+      stage.redis = await startRedisServer();
+      const { port } = stage.redis;
+      const target = await startOn(stage, port);
       await deliverSome(target, 20);
       await target.untilApplied();
 
-      await redis.stop();
+      await stage.redis.stop();
       await deliverSome(target, 100);
       await untilReady(target, "200 degraded, queue down");
       await target.untilApplied(APPLIED_WITHIN_MS);
       const whileAway = await processed(target);
-      redis = await startRedisServer([], port);
+      stage.redis = await startRedisServer([], port);
       await untilReady(target, "200 ready, queue up");
       await waitFor(
         async () => {
@@ -129,15 +149,50 @@ describeWithRedis("a service whose Redis goes away", () => {
       );
 
       expect(whileAway).toEqual({ processed: 121 });
-    },
+    }),
     LIMIT_MS,
   );
 
   test(
+    "answers and applies while Redis is there and says nothing, and afterwards",
+    onStage(async (stage) => {
+      stage.redis = await startRedisServer();
+      const target = await startOn(stage, stage.redis.port);
+      await deliverSome(target, 10);
+      await target.untilApplied();
+
+      stage.redis.kill("SIGSTOP");
+      await deliverSome(target, 50);
+      await target.untilApplied(APPLIED_WITHIN_MS);
+      stage.redis.kill("SIGCONT");
+      await untilReady(target, "200 ready, queue up");
+      await deliverSome(target, 10);
+      await target.untilApplied(APPLIED_WITHIN_MS);
+
+      expect(await processed(target)).toEqual({ processed: 71 });
+    }),
+    LIMIT_MS,
+  );
+
+  test(
+    "stops in time while it is away",
+    onStage(async (stage) => {
+      const target = await startOn(stage, await findFreePort());
+      await deliverSome(target, 10);
+
+      const startedAt = performance.now();
+      await target.stop();
+      delete stage.service;
+
+      expect(performance.now() - startedAt).toBeLessThan(10_000);
+    }),
+    LIMIT_MS,
+  );
+  test(
     "loses no event when it goes in the middle of the traffic",
-    async () => {
-      redis = await startRedisServer();
-      const target = await startOn(redis.port);
+    onStage(async (stage) => {
+      stage.redis = await startRedisServer();
+      const target = await startOn(stage, stage.redis.port);
 
       const traffic = deliverSome(target, 300);
       await waitFor(
@@ -146,42 +201,21 @@ describeWithRedis("a service whose Redis goes away", () => {
             .length === 50,
         { what: "traffic" },
       );
-      await redis.stop();
+      await stage.redis.stop();
       await traffic;
       await target.untilApplied(APPLIED_WITHIN_MS);
 
       expect(await processed(target)).toEqual({ processed: 301 });
-    },
-    LIMIT_MS,
-  );
-
-  test(
-    "answers and applies while Redis is there and says nothing, and afterwards",
-    async () => {
-      redis = await startRedisServer();
-      const target = await startOn(redis.port);
-      await deliverSome(target, 10);
-      await target.untilApplied();
-
-      redis.kill("SIGSTOP");
-      await deliverSome(target, 50);
-      await target.untilApplied(APPLIED_WITHIN_MS);
-      redis.kill("SIGCONT");
-      await untilReady(target, "200 ready, queue up");
-      await deliverSome(target, 10);
-      await target.untilApplied(APPLIED_WITHIN_MS);
-
-      expect(await processed(target)).toEqual({ processed: 71 });
-    },
+    }),
     LIMIT_MS,
   );
 
   test(
     "finds every event again whose hint was flushed away",
-    async () => {
-      redis = await startRedisServer();
-      const target = await startOn(redis.port);
-      const client = new Redis(redis.url);
+    onStage(async (stage) => {
+      stage.redis = await startRedisServer();
+      const target = await startOn(stage, stage.redis.port);
+      const client = new Redis(stage.redis.url);
 
       const traffic = deliverSome(target, 300);
       for (let time = 0; time < 20; time++) {
@@ -207,32 +241,23 @@ describeWithRedis("a service whose Redis goes away", () => {
       await target.untilApplied(APPLIED_WITHIN_MS);
 
       expect(await processed(target)).toEqual({ processed: 301 });
-    },
+    }),
     LIMIT_MS,
   );
+});
 
-  /** By hints: sooner than the sweep could find them. */
-  const untilHintsWork = (target: TestService) =>
-    waitFor(
-      async () => {
-        await deliverSome(target, 10);
-        await target.untilApplied(2_500);
-        return true;
-      },
-      { what: "events to be applied by their hints", timeoutMs: 20_000 },
-    );
-
-  test(
+describeWithRedis("a service whose Redis is there and of no use", () => {
+  test.concurrent(
     "follows its address from a Redis that has become a replica to the one that took over",
-    async () => {
+    onStage(async (stage) => {
       // What a replica gets it writes to its folder.
       const folder = await makeFolder();
-      redis = await startRedisServer(["--dir", folder]);
+      stage.redis = await startRedisServer(["--dir", folder]);
       const next = await startRedisServer(["--dir", folder]);
-      const proxy = await startTcpProxy(redis.url);
-      const before = new Redis(redis.url);
+      const proxy = await startTcpProxy(stage.redis.url);
+      const before = new Redis(stage.redis.url);
       try {
-        const target = await startOn(Number(new URL(proxy.url).port));
+        const target = await startOn(stage, Number(new URL(proxy.url).port));
         await target.untilApplied();
 
         // What is connected stays where it is, and is answered READONLY.
@@ -250,17 +275,11 @@ describeWithRedis("a service whose Redis goes away", () => {
         await next.stop();
         await removeFolder(folder);
       }
-    },
+    }),
     LIMIT_MS,
   );
 
-  test.each<
-    [
-      string,
-      (admin: Redis) => Promise<unknown>,
-      (admin: Redis) => Promise<unknown>,
-    ]
-  >([
+  test.concurrent.each<[string, Act, Act]>([
     [
       "is a replica of one that is gone",
       (admin) => admin.replicaof("127.0.0.1", 1),
@@ -300,13 +319,13 @@ describeWithRedis("a service whose Redis goes away", () => {
     ],
   ])(
     "goes on without a Redis that %s, says so, and uses it again afterwards",
-    async (_, breakIt, mendIt) => {
+    onStage(async (stage, _: string, breakIt: Act, mendIt: Act) => {
       const folder = await makeFolder();
-      redis = await startRedisServer(["--dir", folder]);
+      stage.redis = await startRedisServer(["--dir", folder]);
       await removeFolder(folder);
-      const admin = new Redis(redis.url);
+      const admin = new Redis(stage.redis.url);
       try {
-        const target = await startOn(redis.port);
+        const target = await startOn(stage, stage.redis.port);
         await target.untilApplied();
 
         await breakIt(admin);
@@ -322,22 +341,7 @@ describeWithRedis("a service whose Redis goes away", () => {
       } finally {
         admin.disconnect();
       }
-    },
-    LIMIT_MS,
-  );
-
-  test(
-    "stops in time while it is away",
-    async () => {
-      const target = await startOn(await findFreePort());
-      await deliverSome(target, 10);
-
-      const startedAt = performance.now();
-      await target.stop();
-      service = undefined;
-
-      expect(performance.now() - startedAt).toBeLessThan(10_000);
-    },
+    }),
     LIMIT_MS,
   );
 });

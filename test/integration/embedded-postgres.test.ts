@@ -7,7 +7,7 @@ import {
   jest,
   test,
 } from "@jest/globals";
-import { spawn, type ChildProcess } from "node:child_process";
+import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import {
   chmodSync,
@@ -60,8 +60,10 @@ let project: string;
 let started: EmbeddedPostgres[] = [];
 let owners: ChildProcess[] = [];
 
-beforeAll(() => {
+beforeAll(async () => {
   scratch = mkdtempSync(join(tmpdir(), "embedded-postgres-"));
+  const database = await start({ dataDir: join(scratch, "initialised") });
+  await database.stop();
   project = createProject("project");
   for (const name of ["pg", "zod", "embedded-postgres"]) link(project, name);
 });
@@ -104,7 +106,7 @@ describe("the embedded PostgreSQL", () => {
   });
 
   test("is a UTF-8 server in UTC with the builtin C.UTF-8 locale, on the loopback address only", async () => {
-    const database = await start({ dataDir: newDataDir() });
+    const database = await start({ dataDir: anInitialisedDataDir() });
 
     const [settings] = await query(
       database.url("uqpay_card_sync"),
@@ -125,7 +127,7 @@ describe("the embedded PostgreSQL", () => {
   });
 
   test("asks for the password, which only its user may read", async () => {
-    const dataDir = newDataDir();
+    const dataDir = anInitialisedDataDir();
     const database = await start({ dataDir });
 
     const wrong = database.url().replace(/:[^:@]+@/, ":guess@");
@@ -138,7 +140,7 @@ describe("the embedded PostgreSQL", () => {
 
   test("survives checkpoints, temporary files, parallel workers and the death of a backend", async () => {
     const database = await start({
-      dataDir: newDataDir(),
+      dataDir: anInitialisedDataDir(),
       settings: {
         work_mem: "64kB",
         min_parallel_table_scan_size: "0",
@@ -168,7 +170,7 @@ describe("the embedded PostgreSQL", () => {
   });
 
   test("recovers after the server was killed", async () => {
-    const dataDir = newDataDir();
+    const dataDir = anInitialisedDataDir();
     const first = await start({ dataDir, durable: true });
     await query(first.url(), "CREATE TABLE kept AS SELECT 1 AS value");
     const pid = readServerPid(dataDir);
@@ -184,7 +186,7 @@ describe("the embedded PostgreSQL", () => {
   });
 
   test("starts although the pid of a killed server now belongs to another process", async () => {
-    const dataDir = newDataDir();
+    const dataDir = anInitialisedDataDir();
     await (await start({ dataDir })).stop();
     // PostgreSQL looks only at processes of its own user.
     const { uid, gid } = statSync(join(dataDir, "cluster"));
@@ -202,11 +204,11 @@ describe("the embedded PostgreSQL", () => {
   });
 
   test("takes another port when the one of the last time is in use", async () => {
-    const dataDir = newDataDir();
+    const dataDir = anInitialisedDataDir();
     const first = await start({ dataDir });
     await first.stop();
     const other = await start({
-      dataDir: newDataDir(),
+      dataDir: anInitialisedDataDir(),
       port: Number(new URL(first.url()).port),
     });
 
@@ -257,7 +259,10 @@ describe("the embedded PostgreSQL", () => {
   test("quotes the server's log when the server does not start", async () => {
     const begin = Date.now();
     await expect(
-      start({ dataDir: newDataDir(), settings: { work_mem: "plenty" } }),
+      start({
+        dataDir: anInitialisedDataDir(),
+        settings: { work_mem: "plenty" },
+      }),
     ).rejects.toThrow(
       /does not start[^]*invalid value for parameter "work_mem": "plenty"/,
     );
@@ -275,7 +280,7 @@ describe("the embedded PostgreSQL", () => {
   });
 
   test("sees nothing of the environment of the service", async () => {
-    const owner = spawnOwner(project, newDataDir(), "stay");
+    const owner = spawnOwner(project, anInitialisedDataDir(), "stay");
     const url = await readFirstLine(owner);
     await query(url, "CREATE TABLE environment (line text)");
     await query(url, "COPY environment FROM PROGRAM 'env'");
@@ -302,7 +307,7 @@ describe("the embedded PostgreSQL", () => {
 
 describe("ownership of the data directory", () => {
   test("a second start in the same process is refused", async () => {
-    const dataDir = newDataDir();
+    const dataDir = anInitialisedDataDir();
     const first = await start({ dataDir });
 
     await expect(start({ dataDir })).rejects.toThrow(
@@ -313,7 +318,7 @@ describe("ownership of the data directory", () => {
   });
 
   test("a start is refused while the owner, another process, lives", async () => {
-    const dataDir = newDataDir();
+    const dataDir = anInitialisedDataDir();
     const owner = spawnOwner(project, dataDir, "stay");
     const url = await readFirstLine(owner);
 
@@ -324,7 +329,7 @@ describe("ownership of the data directory", () => {
   });
 
   test("the orphan of a killed owner runs on, and the next start stops it and keeps its data", async () => {
-    const dataDir = newDataDir();
+    const dataDir = anInitialisedDataDir();
     const owner = spawnOwner(project, dataDir, "stay");
     const url = await readFirstLine(owner);
     await query(url, "CREATE TABLE kept AS SELECT 1 AS value");
@@ -346,7 +351,7 @@ describe("ownership of the data directory", () => {
   });
 
   test("of two starts that find a dead owner at the same time one is refused", async () => {
-    const dataDir = newDataDir();
+    const dataDir = anInitialisedDataDir();
     await (await start({ dataDir })).stop();
     writeFileSync(
       join(dataDir, "owner.json"),
@@ -365,7 +370,7 @@ describe("ownership of the data directory", () => {
   });
 
   test("an owner that exits without stopping leaves no server behind", async () => {
-    const dataDir = newDataDir();
+    const dataDir = anInitialisedDataDir();
     const owner = spawnOwner(project, dataDir, "exit");
     const url = await readFirstLine(owner);
     if (owner.exitCode === null) await once(owner, "exit");
@@ -377,7 +382,7 @@ describe("ownership of the data directory", () => {
   });
 
   test("Ctrl-C in the terminal of the owner does not reach the server", async () => {
-    const owner = spawnOwner(project, newDataDir(), "stay");
+    const owner = spawnOwner(project, anInitialisedDataDir(), "stay");
     const lines = createInterface({ input: owner.stdout! })[
       Symbol.asyncIterator
     ]();
@@ -444,6 +449,13 @@ let directories = 0;
 function newDataDir(): string {
   directories += 1;
   return join(scratch, `data-${directories}`);
+}
+
+/** Its initialisation costs a second. */
+function anInitialisedDataDir(): string {
+  const dataDir = newDataDir();
+  execFileSync("cp", ["-a", join(scratch, "initialised"), dataDir]);
+  return dataDir;
 }
 
 async function query(url: string, sql: string): Promise<unknown[]> {
