@@ -18,6 +18,8 @@ import type { TestDatabase } from "../support/database.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { aStatusUpdate, anMccDecline, deliver } from "../support/deliveries.ts";
 import { compactBytes, payloadNames } from "../support/fixtures.ts";
+import { runCommandLine } from "../support/command-line.ts";
+import type { TestProcess } from "../support/process.ts";
 import {
   baseUrlOf,
   endProcesses,
@@ -114,39 +116,8 @@ describe("a first start in an empty folder", () => {
     LIMIT_MS,
   );
 
-  test.each([
-    ["before the first event", 0],
-    ["after an event", 1],
-  ])(
-    "%s SIGTERM ends every connection before its database: no line says that one was lost",
-    async (_when, sent) => {
-      const home = await makeFolder();
-      const running = startProcess("main.js", {
-        cwd: home,
-        env: { PORT: "0" },
-      });
-      const target = await baseUrlOf(running);
-      const secret = "whsec_development";
-      for (let count = 0; count < sent; count++)
-        expect(
-          (await deliver(target, aStatusUpdate(), { secret })).status,
-        ).toBe(200);
-
-      running.kill("SIGTERM");
-      const code = await running.ended;
-
-      const [, afterwards = ""] = running.stdout().split('"msg":"stopping"}\n');
-      const levels = afterwards.match(/"level":\d+/g);
-      expect(code).toBe(0);
-      expect(afterwards).toContain('"msg":"stopped"');
-      expect(new Set(levels)).toEqual(new Set(['"level":30']));
-      await removeFolder(home);
-    },
-    LIMIT_MS,
-  );
-
   test(
-    "prints the webhook URL, the connection string and how to send a first event, which then works",
+    "prints the webhook URL, the connection string and how to send a first event, which then works; SIGTERM ends it",
     async () => {
       const home = await makeFolder();
       const running = startProcess("main.js", {
@@ -172,17 +143,45 @@ describe("a first start in an empty folder", () => {
       const cards = await reader.rows("select card_status from cards");
       await reader.close();
       const ready = await fetch(new URL("/readyz", url));
+      running.kill("SIGTERM");
 
       expect(code).toBe(0);
       expect(send.stdout()).toMatch(/^200 \{"status":"accepted"/);
       expect(cards).toEqual([{ card_status: "BLOCKED" }]);
       expect(ready.status).toBe(200);
-      running.kill("SIGINT");
-      expect(await running.ended).toBe(0);
+      await expectOrderlyEnd(running);
       await removeFolder(home);
     },
     LIMIT_MS,
   );
+
+  test(
+    "is ended by Ctrl-C before the first event, too",
+    async () => {
+      const home = await makeFolder();
+      const running = startProcess("main.js", {
+        cwd: home,
+        env: { PORT: "0" },
+      });
+      await baseUrlOf(running);
+
+      running.kill("SIGINT");
+
+      await expectOrderlyEnd(running);
+      await removeFolder(home);
+    },
+    LIMIT_MS,
+  );
+
+  /** Every connection ends before the database that it goes to: no line says that one was lost. */
+  async function expectOrderlyEnd(running: TestProcess): Promise<void> {
+    expect(await running.ended).toBe(0);
+    const [, afterwards = ""] = running.stdout().split('"msg":"stopping"}\n');
+    expect(afterwards).toContain('"msg":"stopped"');
+    expect(new Set(afterwards.match(/"level":\d+/g))).toEqual(
+      new Set(['"level":30']),
+    );
+  }
 });
 
 describe("the line for psql that a start prints", () => {
@@ -229,12 +228,6 @@ describe("the line for psql that a start prints", () => {
 });
 
 describe("what a person can put right", () => {
-  const refusal = async (env: Record<string, string>, program = "main.js") => {
-    const running = startProcess(program, { cwd: folder, env });
-    const code = await running.ended;
-    return { code, stderr: running.stderr(), stdout: running.stdout() };
-  };
-
   test(
     "a taken port is named, with what to do, and without a stack",
     async () => {
@@ -243,18 +236,20 @@ describe("what a person can put right", () => {
       await once(taken, "listening");
       const { port } = taken.address() as AddressInfo;
 
-      const { code, stderr } = await refusal({
-        ...QUICK,
-        PORT: String(port),
-        DATABASE_URL: database.url,
+      const running = startProcess("main.js", {
+        cwd: folder,
+        env: { ...QUICK, PORT: String(port), DATABASE_URL: database.url },
       });
+      const code = await running.ended;
       taken.close();
       await once(taken, "close");
       await database.drop();
 
       expect(code).toBe(1);
-      expect(stderr).toMatch(new RegExp(`Port ${port} is taken.*PORT=`));
-      expect(stderr).not.toMatch(/^\s+at /m);
+      expect(running.stderr()).toMatch(
+        new RegExp(`Port ${port} is taken.*PORT=`),
+      );
+      expect(running.stderr()).not.toMatch(/^\s+at /m);
     },
     LIMIT_MS,
   );
@@ -274,16 +269,16 @@ describe("what a person can put right", () => {
       "QUEUE_PREFIX",
     ];
 
-    const { code, stderr, stdout } = await refusal({
+    const { code, err, out } = await runCommandLine(["serve"], {
       ...Object.fromEntries(wrong.map((name) => [name, "canary:$"])),
       UQPAY_WEBHOOK_SECRET: "canary,,canary",
     });
 
     expect(code).toBe(1);
     for (const name of [...wrong, "UQPAY_WEBHOOK_SECRET"])
-      expect(stderr).toContain(`${name}:`);
-    expect(stderr + stdout).not.toContain("canary");
-    expect(stderr).not.toMatch(/^\s+at /m);
+      expect(err).toContain(`${name}:`);
+    expect(err + out).not.toContain("canary");
+    expect(err).not.toMatch(/^\s+at /m);
   });
 
   test.each([
@@ -297,21 +292,13 @@ describe("what a person can put right", () => {
       ["UQPAY_WEBHOOK_SECRET"],
     ],
   ])("production refuses to start with %s", async (_, env, names) => {
-    const { code, stderr } = await refusal({ NODE_ENV: "production", ...env });
+    const { code, err } = await runCommandLine(["serve"], {
+      UQPAY_WEBHOOK_SECRET: "",
+      ...env,
+    });
 
     expect(code).toBe(1);
-    for (const name of names) expect(stderr).toContain(`${name}:`);
-  });
-
-  test("a database that is not there is named, without a stack", async () => {
-    const database = await createTestDatabase();
-    await database.drop();
-
-    const { code, stderr } = await refusal({ DATABASE_URL: database.url });
-
-    expect(code).toBe(1);
-    expect(stderr).toMatch(/^The database cannot be used: PostgreSQL 3D000: /);
-    expect(stderr).not.toMatch(/^\s+at /m);
+    for (const name of names) expect(err).toContain(`${name}:`);
   });
 
   test.each([
@@ -367,8 +354,9 @@ describe.each(queueKinds.filter(isAvailable))(
       startProcess("main.js", { cwd: folder, env: { ...env, ...more } });
 
     test(
-      "SIGTERM under traffic ends it with 0 and in time, and nothing acknowledged is lost",
+      "SIGTERM under traffic ends it with 0 and in time, nothing acknowledged is lost, and its log tells of every event that it recorded and applied",
       async () => {
+        const before = await countEvents(reader);
         const running = start();
         const target = await baseUrlOf(running);
         const { acknowledged, until, stop } = startTraffic(target);
@@ -380,6 +368,7 @@ describe.each(queueKinds.filter(isAvailable))(
         const tookMs = performance.now() - stoppedAt;
         await stop();
         const afterStop = await statesOf(reader, acknowledged);
+        const after = await countEvents(reader);
         const again = start();
         await baseUrlOf(again);
         await untilApplied(reader.rows, 20_000);
@@ -388,33 +377,16 @@ describe.each(queueKinds.filter(isAvailable))(
         expect(running.stdout()).toContain('"msg":"stopped"');
         expect(running.stdout()).not.toContain("shutdown deadline passed");
         expect(tookMs).toBeLessThan(8_000);
-        expect(afterStop["lost"]).toBeUndefined();
-        expect(await statesOf(reader, acknowledged)).toEqual({
-          processed: acknowledged.length,
-        });
-      },
-      LIMIT_MS,
-    );
-
-    test(
-      "its log tells of every event that it recorded and applied, also of the last before it stops",
-      async () => {
-        const before = await countEvents(reader);
-        const running = start();
-        const { until, stop } = startTraffic(await baseUrlOf(running));
-        await until(100);
-
-        running.kill("SIGTERM");
-        await running.ended;
-        await stop();
-
-        const after = await countEvents(reader);
         expect({
           stored: sumInLog(running.stdout(), "events recorded", "recorded"),
           processed: sumInLog(running.stdout(), "events reconciled", "count"),
         }).toEqual({
           stored: after.stored - before.stored,
           processed: after.processed - before.processed,
+        });
+        expect(afterStop["lost"]).toBeUndefined();
+        expect(await statesOf(reader, acknowledged)).toEqual({
+          processed: acknowledged.length,
         });
       },
       LIMIT_MS,

@@ -13,6 +13,10 @@ import {
   expect,
   test,
 } from "@jest/globals";
+import { ConfigError, loadConfig } from "../../src/config.ts";
+import { createLogger } from "../../src/process/logger.ts";
+import { startServer } from "../../src/roles/start-server.ts";
+import { runCommandLine } from "../support/command-line.ts";
 import type { TestDatabase } from "../support/database.ts";
 import {
   createEmptyDatabase,
@@ -100,17 +104,43 @@ async function refusalOf(
     env: { ...QUICK, ...env, DATABASE_URL: url },
   });
   const code = await running.ended;
-  const said = withoutProgress(running.stderr());
-  expect(said).toMatch(/^[^\n]+\n$/);
-  expect({
-    code,
-    stdout: program === "cli.js" ? running.stdout() : "",
-  }).toEqual({ code: 1, stdout: "" });
-  expect(said + running.stdout()).not.toContain(
-    decodeURIComponent(new URL(database.url).password),
-  );
-  return said;
+  const out = program === "cli.js" ? running.stdout() : "";
+  const err = withoutProgress(running.stderr());
+  expect(running.stdout()).not.toContain(passwordOf(database.url));
+  return sentenceOf({ code, out, err });
 }
+
+/** The same of a start in this process. */
+async function startRefusalOf(url: string): Promise<string> {
+  let logged = "";
+  const log = createLogger("debug", { write: (line) => (logged += line) });
+  const config = loadConfig({ ...QUICK, DATABASE_URL: url });
+  const start = startServer(config, log, folder);
+
+  await expect(start).rejects.toBeInstanceOf(ConfigError);
+
+  expect(logged).not.toContain(passwordOf(database.url));
+  const { message } = (await start.catch((error: unknown) => error)) as Error;
+  return sentenceOf({ code: 1, out: "", err: `${message}\n` });
+}
+
+/** The same of the operator's tool in this process. */
+const toolRefusalOf = async (url: string, command: string) =>
+  sentenceOf(await runCommandLine([command], { ...QUICK, DATABASE_URL: url }));
+
+/** One line on standard error without the password, and nothing else. */
+function sentenceOf(ended: {
+  readonly code: unknown;
+  readonly out: string;
+  readonly err: string;
+}): string {
+  expect(ended).toMatchObject({ code: 1, out: "" });
+  expect(ended.err).toMatch(/^[^\n]+\n$/);
+  expect(ended.err).not.toContain(passwordOf(database.url));
+  return ended.err;
+}
+
+const passwordOf = (url: string) => decodeURIComponent(new URL(url).password);
 
 describe("a start on a database that cannot be used ends with one sentence that says what to do", () => {
   test.each(["LATIN1", "SQL_ASCII"])(
@@ -120,11 +150,13 @@ describe("a start on a database that cannot be used ends with one sentence that 
         `encoding '${encoding}' locale_provider libc locale 'C'`,
       );
 
-      for (const program of [{}, { program: "cli.js", args: ["migrate"] }]) {
-        expect(await refusalOf(url, program)).toBe(
+      for (const said of [
+        await startRefusalOf(url),
+        await toolRefusalOf(url, "migrate"),
+      ])
+        expect(said).toBe(
           `The database cannot be used: its encoding is ${encoding}, and names of merchants need UTF8. Create one with: create database … encoding 'UTF8' template template0.\n`,
         );
-      }
     },
     LIMIT_MS,
   );
@@ -134,7 +166,7 @@ describe("a start on a database that cannot be used ends with one sentence that 
     async () => {
       const url = await aDatabase("");
 
-      const said = await refusalOf(changed(url, { username: login }));
+      const said = await startRefusalOf(changed(url, { username: login }));
 
       expect(said).toMatch(
         /^The database cannot be used: PostgreSQL 42501: permission denied for [^\n]* db\/roles\.sql/,
@@ -152,7 +184,7 @@ describe("a start on a database that cannot be used ends with one sentence that 
         url,
       );
 
-      const said = await refusalOf(changed(url, { username: login }));
+      const said = await startRefusalOf(changed(url, { username: login }));
 
       expect(said).toMatch(
         / 42501: permission denied for database [^\n]* db\/roles\.sql/,
@@ -171,11 +203,13 @@ describe("a start on a database that cannot be used ends with one sentence that 
         newer.url,
       );
 
-      for (const program of [{}, { program: "cli.js", args: ["migrate"] }]) {
-        expect(await refusalOf(newer.url, program)).toMatch(
+      for (const said of [
+        await startRefusalOf(newer.url),
+        await toolRefusalOf(newer.url, "migrate"),
+      ])
+        expect(said).toMatch(
           /a newer release has migrated it \(9999_of_tomorrow\)\. Use that release/,
         );
-      }
     },
     LIMIT_MS,
   );
@@ -190,7 +224,7 @@ describe("a start on a database that cannot be used ends with one sentence that 
         old.url,
       );
 
-      expect(await refusalOf(old.url)).toMatch(
+      expect(await startRefusalOf(old.url)).toMatch(
         /into schema old_login, and they belong into public\. Move them: alter table "old_login"\.webhook_events set schema public/,
       );
     },
@@ -204,7 +238,7 @@ describe("a start on a database that cannot be used ends with one sentence that 
       opened.push(() => taken.drop());
       await asAdmin("create table public.cards (id int)", taken.url);
 
-      expect(await refusalOf(taken.url)).toMatch(
+      expect(await startRefusalOf(taken.url)).toMatch(
         /PostgreSQL 42P07: relation "cards" already exists\. .* a database of its own/,
       );
     },
@@ -230,13 +264,11 @@ describe("a start on a database that cannot be used ends with one sentence that 
   ])(
     "when %s",
     async (_when, url, says) => {
-      for (const program of [
-        {},
-        { program: "cli.js", args: ["migrate"] },
-        { program: "cli.js", args: ["verify"] },
+      for (const said of [
+        await refusalOf(url()),
+        await toolRefusalOf(url(), "migrate"),
+        await toolRefusalOf(url(), "verify"),
       ]) {
-        const said = await refusalOf(url(), program);
-
         expect(said).toMatch(/^The database cannot be used: /);
         expect(said).toMatch(says);
         expect(said).not.toContain("canary");
@@ -250,7 +282,9 @@ describe("a start on a database that cannot be used ends with one sentence that 
     async () => {
       await asAdmin(`alter role ${login} connection limit 0`);
 
-      const said = await refusalOf(changed(database.url, { username: login }));
+      const said = await startRefusalOf(
+        changed(database.url, { username: login }),
+      );
 
       expect(said).toMatch(
         /^The database cannot be used now: PostgreSQL 53300: too many connections for role "login_\w+"\. .*DATABASE_POOL_SIZE/,
@@ -300,14 +334,13 @@ describe("a start on a database that cannot be used ends with one sentence that 
   ])(
     "for %s in DATABASE_URL",
     async (_what, url, says) => {
-      const running = startProcess("main.js", {
-        cwd: folder,
-        env: { DATABASE_URL: url },
+      const { code, err } = await runCommandLine(["serve"], {
+        DATABASE_URL: url,
       });
 
-      expect(await running.ended).toBe(1);
-      expect(running.stderr()).toMatch(says);
-      expect(running.stderr()).not.toMatch(/canary|^\s+at /m);
+      expect(code).toBe(1);
+      expect(err).toMatch(says);
+      expect(err).not.toMatch(/canary|^\s+at /m);
     },
     LIMIT_MS,
   );
