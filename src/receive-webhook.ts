@@ -1,11 +1,22 @@
 import { createHmac, hash } from "node:crypto";
-import { createBatcher } from "./process/batcher.ts";
-import type { Batcher } from "./process/batcher.ts";
 import type { Instant } from "./domain/instant.ts";
 import { instantFromEpochMs } from "./domain/instant.ts";
-import type { Found, Identity, InboxEntry, Recorded } from "./store/inbox.ts";
+import type { Metrics } from "./metrics.ts";
+import type { Batcher } from "./process/batcher.ts";
+import { createBatcher } from "./process/batcher.ts";
+import type { Checkpoint } from "./process/checkpoint.ts";
+import type { Logger } from "./process/logger.ts";
+import { createRateLimitedLog } from "./process/rate-limited-log.ts";
+import type { Trouble } from "./process/trouble.ts";
+import { createTrouble } from "./process/trouble.ts";
+import type { Database } from "./store/database.ts";
+import { isDataFault, isFullOrStuck } from "./store/errors.ts";
+import type { InboxEntry, Recorded } from "./store/inbox.ts";
+import { findCopies, recordEvents } from "./store/inbox.ts";
 import type { QuarantineEntry } from "./store/quarantine.ts";
-import type { Decoded, DecodedEvent, Issue } from "./uqpay/decode-event.ts";
+import { quarantine } from "./store/quarantine.ts";
+import { isReadOnly } from "./store/spent-connections.ts";
+import type { Decoded, Issue } from "./uqpay/decode-event.ts";
 import { decodeEvent, fieldOf } from "./uqpay/decode-event.ts";
 import type { SignatureRules, SignedDelivery } from "./uqpay/signature.ts";
 import { verifySignature } from "./uqpay/signature.ts";
@@ -29,91 +40,85 @@ export type Receipt =
 export interface NewEvent {
   readonly eventId: string;
   readonly eventType: string;
-  readonly cardId: string | undefined;
 }
 
-export interface ReceiveOptions {
+export interface ReceiverOptions {
+  readonly db: Database;
   readonly rules: SignatureRules;
   readonly nowMs: () => number;
-  /** Told that a signature was right, by the secret at this place, from 1. */
-  readonly onVerified: (place: number) => void;
-  /** Makes entries durable in one commit; see `recordEvents`. */
-  readonly record: (
-    entries: readonly InboxEntry[],
-  ) => Promise<readonly Recorded[]>;
-  /** Looks for what is stored already; see `findCopies`. */
-  readonly findCopies: (
-    entries: readonly Identity[],
-  ) => Promise<readonly Found[]>;
-  /** Told of what a batch of entries came to, and how long it took. */
-  readonly onBatch: (results: readonly Recorded[], durationMs: number) => void;
-  /** Writes to the quarantine. */
-  readonly quarantine: (
-    entries: readonly QuarantineEntry[],
-  ) => Promise<unknown>;
-  /** Told of an authentic event that was refused and is not in quarantine: a copy, or one that could not be stored. */
-  readonly onRefused: (
-    event: Pick<QuarantineEntry, "eventId" | "cardId">,
-    reason: "stale_timestamp" | "unavailable",
-  ) => void;
-  /** Told of events that wait after they are durable. Not awaited: an answer never waits for the queue. */
-  readonly onRecorded: (events: readonly NewEvent[]) => void;
-  /** Told of the optional fields that could not be read of an event that was recorded, each once. */
-  readonly onUnreadable: (fields: readonly string[]) => void;
-  /** Whether a failed batch may be the fault of one of its members. */
-  readonly isItemFault: (error: unknown) => boolean;
+  /** Tells the queue which events wait; returns at once, since an answer never waits for the queue. */
+  readonly placeHints: (events: readonly NewEvent[]) => void;
+  readonly metrics: Pick<Metrics, "verified" | "unreadable">;
+  readonly log: Pick<Logger, "debug" | "info" | "warn">;
+  readonly checkpoint: Checkpoint;
 }
 
 export interface WebhookReceiver {
   /** @throws whatever kept the delivery from being stored; it was not, and the sender must try again */
   readonly receive: (delivery: Delivery) => Promise<Receipt>;
+  /** Whether deliveries could not be stored just now, several times in a row. */
+  readonly isInTrouble: () => boolean;
   /** Resolves when everything that was begun is stored. */
   readonly drain: () => Promise<void>;
 }
 
-/**
- * How many share a commit. Beyond about 200 a batch gains nothing (measured); a larger one only delays the
- * first of its members.
- */
+/** How many share a commit: a larger batch only delays the first of its members. */
 const MAX_BATCH = 200;
-/** A commit costs PostgreSQL as much as so many rows: fewer are not worth one of their own. */
-const HALVE_FROM = 8;
-/** A fast refusal that UQPAY retries beats a queue that grows; so much is a tenth of a second on a fast machine. */
+/** A fast refusal that UQPAY retries beats a queue that grows; so many are stored within a tenth of a second. */
 const MAX_WAITING = 2_000;
-/** On a slow one the count is no bound: nobody waits behind a queue that has stood for longer. */
+/** On a slow machine the count is no bound: a delivery does not wait behind a queue that has stood for longer. */
 const MAX_WAIT_MS = 1_000;
+/** A load balancer that sends nothing after a 503 must try again at some time: only a delivery shows that all is well. */
+const STORING = { firstDelayMs: 0, maxDelayMs: 0, rememberedMs: 10_000 };
 
 /** 1. Verify, decode, record: from a delivery to a receipt. */
 export function createWebhookReceiver(
-  options: ReceiveOptions,
+  options: ReceiverOptions,
 ): WebhookReceiver {
+  const trouble = createTrouble(STORING);
+  const limited = createRateLimitedLog(Date.now);
   const limits = {
     maxBatch: MAX_BATCH,
     maxWaiting: MAX_WAITING,
     maxWaitMs: MAX_WAIT_MS,
-    isItemFault: options.isItemFault,
+    isItemFault: isDataFault,
   };
-  const inbox = createBatcher({
-    ...limits,
-    halveFrom: HALVE_FROM,
-    flush: (entries: readonly InboxEntry[]) => recordAndTell(entries, options),
-  });
-  const quarantine = createBatcher({
-    ...limits,
-    flush: async (entries: readonly QuarantineEntry[]) => {
-      await options.quarantine(entries);
-      return entries.map(() => undefined);
-    },
-  });
+  const writers: Writers = {
+    inbox: createBatcher({
+      ...limits,
+      flush: async (entries) => {
+        const startedAt = performance.now();
+        const results = await record(entries, options.db, trouble);
+        const durationMs = Math.round(performance.now() - startedAt);
+        limited((suppressed) => {
+          const counts = countResults(results);
+          options.log.info(
+            { ...counts, durationMs, suppressed },
+            "events recorded",
+          );
+        });
+        tellRecorded(entries, results, options);
+        return results;
+      },
+    }),
+    quarantine: createBatcher({
+      ...limits,
+      flush: (entries) => quarantineAndTell(entries, options),
+    }),
+  };
   return {
-    receive: (delivery) => receive(delivery, options, { inbox, quarantine }),
+    receive: (delivery) => receive(delivery, options, writers),
+    isInTrouble: trouble.lasts,
     drain: async () => {
-      await inbox.drain();
-      await quarantine.drain();
+      await writers.inbox.drain();
+      await writers.quarantine.drain();
+      // The last hint is placed in the next turn of the event loop.
+      await new Promise(setImmediate);
     },
   };
 }
 
+/** Each shares its commits among the deliveries of one moment. */
 interface Writers {
   readonly inbox: Batcher<InboxEntry, Recorded>;
   readonly quarantine: Batcher<QuarantineEntry, undefined>;
@@ -121,54 +126,30 @@ interface Writers {
 
 async function receive(
   delivery: Delivery,
-  options: ReceiveOptions,
+  options: ReceiverOptions,
   writers: Writers,
 ): Promise<Receipt> {
-  const { rawBody } = delivery;
   const nowMs = options.nowMs();
   const verification = verifySignature(delivery, options.rules, nowMs);
   if (verification.kind === "missing") return { kind: "missing_signature" };
   if (verification.kind === "invalid") return { kind: "invalid_signature" };
-  options.onVerified(verification.secret);
+  options.metrics.verified(verification.secret);
 
   const receivedAt = instantFromEpochMs(nowMs);
   const signedAt =
     verification.signedAtMs === undefined
       ? undefined
       : instantFromEpochMs(verification.signedAtMs);
-  const decoded = decodeEvent(rawBody, {
-    signedAt: signedAt ?? receivedAt,
-    receivedAt,
-  });
-  const kept = keep(rawBody, decoded, signedAt, options.rules.secrets);
-
-  const { eventId, cardId } = kept;
+  const times = { signedAt: signedAt ?? receivedAt, receivedAt };
+  const decoded = decodeEvent(delivery.rawBody, times);
+  const kept = keep(delivery.rawBody, decoded, signedAt, options.rules.secrets);
   try {
     return verification.kind === "stale"
-      ? await keepStale(kept, options, writers)
-      : await keepFresh(decoded, kept, signedAt ?? receivedAt, writers);
+      ? await storeStale(kept, options, writers)
+      : await storeFresh(decoded, kept, times.signedAt, writers);
   } catch (error) {
-    options.onRefused({ eventId, cardId }, "unavailable");
+    tellRefused(kept, "unavailable", options);
     throw error;
-  }
-}
-
-async function keepFresh(
-  decoded: Decoded,
-  kept: Kept,
-  signedAt: Instant,
-  writers: Writers,
-): Promise<Receipt> {
-  switch (decoded.kind) {
-    case "not-json":
-      await writers.quarantine.add({ reason: "invalid_json", ...kept });
-      return { kind: "invalid_json" };
-    case "malformed":
-      await writers.quarantine.add({ reason: "invalid_payload", ...kept });
-      return { kind: "invalid_payload", issues: decoded.issues };
-    case "known":
-    case "unhandled":
-      return recordEntry(inboxEntry(decoded, kept, signedAt), kept, writers);
   }
 }
 
@@ -181,78 +162,74 @@ function keep(
   signedAt: Instant | undefined,
   secrets: readonly string[],
 ): Kept {
+  const isRedacted = decoded.kind !== "not-json" && decoded.isRedacted;
+  const body = isRedacted ? Buffer.from(decoded.text) : rawBody;
   return {
-    eventId: eventIdOf(decoded),
-    eventType: eventTypeOf(decoded),
+    ...namesOf(decoded),
     cardId: decoded.kind === "not-json" ? undefined : decoded.cardId,
     issues: decoded.kind === "malformed" ? decoded.issues : undefined,
-    body: bodyToKeep(rawBody, decoded),
-    bodySha256: digest(rawBody, isKeptWhole(decoded), secrets),
+    body: decoded.isSensitive ? undefined : body,
+    // A plain hash of a body with an eight-digit code in it gives the code away, and so does one of a card's number
+    // beside its mask: where the body is not kept as it was signed, the hash has a key.
+    bodySha256:
+      decoded.isSensitive || isRedacted
+        ? createHmac("sha256", secrets[0] ?? "")
+            .update(rawBody)
+            .digest()
+        : hash("sha256", rawBody, "buffer"),
     signedAt,
   };
 }
 
-function bodyToKeep(rawBody: Buffer, decoded: Decoded): Buffer | undefined {
-  if (decoded.isSensitive) return undefined;
-  return decoded.kind !== "not-json" && decoded.isRedacted
-    ? Buffer.from(decoded.text)
-    : rawBody;
-}
-
-function isKeptWhole(decoded: Decoded): boolean {
-  return (
-    !decoded.isSensitive && (decoded.kind === "not-json" || !decoded.isRedacted)
-  );
-}
-
-/**
- * Field by field: what waits for the commit must not hold the event that was read. Else each collection of the heap
- * copies the events of all requests under way.
- */
-function inboxEntry(
-  {
-    kind,
-    envelope,
-    cardId,
-    unreadable,
-  }: DecodedEvent & { readonly kind: string },
-  { body, bodySha256 }: Kept,
-  signedAt: Instant,
-): InboxEntry {
-  return {
-    eventId: envelope.eventId,
-    eventType: envelope.eventType,
-    eventName: envelope.eventName,
-    version: envelope.version,
-    sourceId: envelope.sourceId,
-    cardId,
-    body,
-    bodySha256,
-    signedAt,
-    state: kind === "known" ? "received" : "ignored",
-    issues: unreadable,
-  };
-}
-
-async function recordEntry(
-  entry: InboxEntry,
-  kept: Kept,
-  writers: Writers,
-): Promise<Receipt> {
-  const { eventId } = entry;
-  switch (await writers.inbox.add(entry)) {
-    case "recorded":
+function namesOf(decoded: Decoded): Pick<Kept, "eventId" | "eventType"> {
+  switch (decoded.kind) {
+    case "not-json":
+      return { eventId: undefined, eventType: undefined };
+    case "malformed":
+      return { eventId: decoded.eventId, eventType: decoded.eventType };
+    case "known":
+    case "unhandled":
       return {
-        kind: entry.state === "received" ? "accepted" : "ignored",
-        eventId,
+        eventId: decoded.envelope.eventId,
+        eventType: decoded.envelope.eventType,
       };
-    case "conflict":
-      await writers.quarantine.add({ reason: "event_id_conflict", ...kept });
-      return { kind: "duplicate", eventId };
-    case "duplicate":
-    case "earlier":
-      return { kind: "duplicate", eventId };
   }
+}
+
+async function storeFresh(
+  decoded: Decoded,
+  kept: Kept,
+  signedAt: Instant,
+  { inbox, quarantine }: Writers,
+): Promise<Receipt> {
+  if (decoded.kind === "not-json") {
+    await quarantine.add({ reason: "invalid_json", ...kept });
+    return { kind: "invalid_json" };
+  }
+  if (decoded.kind === "malformed") {
+    await quarantine.add({ reason: "invalid_payload", ...kept });
+    return { kind: "invalid_payload", issues: decoded.issues };
+  }
+  const { eventId, eventType, eventName, version, sourceId } = decoded.envelope;
+  const isKnown = decoded.kind === "known";
+  const result = await inbox.add({
+    eventId,
+    eventType,
+    eventName,
+    version,
+    sourceId,
+    cardId: kept.cardId,
+    body: kept.body?.toString(),
+    bodySha256: kept.bodySha256,
+    signedAt,
+    state: isKnown ? "received" : "ignored",
+    issues: decoded.unreadable,
+  });
+  if (result === "recorded")
+    return { kind: isKnown ? "accepted" : "ignored", eventId };
+  if (result === "conflict")
+    await quarantine.add({ reason: "event_id_conflict", ...kept });
+  return { kind: "duplicate", eventId };
 }
 
 /**
@@ -262,83 +239,122 @@ async function recordEntry(
  * Looks for its event once more behind the quarantine: one that is recorded at the same moment may have looked there
  * before.
  */
-async function keepStale(
+async function storeStale(
   kept: Kept,
-  options: ReceiveOptions,
-  writers: Writers,
+  options: ReceiverOptions,
+  { quarantine }: Writers,
 ): Promise<Receipt> {
-  const isStored = () => isCopyOfStored(kept, options);
-  if (await isStored()) options.onRefused(kept, "stale_timestamp");
-  else {
-    await writers.quarantine.add({ reason: "stale_timestamp", ...kept });
-    await isStored();
+  if (await isCopyOfStored(kept, options)) {
+    tellRefused(kept, "stale_timestamp", options);
+  } else {
+    await quarantine.add({ reason: "stale_timestamp", ...kept });
+    await isCopyOfStored(kept, options);
   }
   return { kind: "stale_timestamp" };
 }
 
 async function isCopyOfStored(
-  { eventId, eventType, cardId, bodySha256, signedAt }: Kept,
-  { findCopies, onRecorded }: ReceiveOptions,
+  { eventId, eventType = "", bodySha256, signedAt }: Kept,
+  options: ReceiverOptions,
 ): Promise<boolean> {
   if (eventId === undefined) return false;
-  const [found] = await findCopies([{ eventId, bodySha256, signedAt }]);
-  if (found === "earlier")
-    onRecorded([{ eventId, eventType: eventType ?? "", cardId }]);
+  const [found] = await findCopies(options.db, [
+    { eventId, bodySha256, signedAt },
+  ]);
+  if (found === "earlier") hint([{ eventId, eventType }], options);
   return found === "duplicate" || found === "earlier";
 }
 
-async function recordAndTell(
+/** Makes entries durable in one commit. */
+async function record(
   entries: readonly InboxEntry[],
-  { record, onBatch, onRecorded, onUnreadable }: ReceiveOptions,
+  db: Database,
+  trouble: Trouble,
 ): Promise<readonly Recorded[]> {
-  const startedAt = performance.now();
-  const results = await record(entries);
-  onBatch(results, performance.now() - startedAt);
+  try {
+    const results = await recordEvents(db, entries).catch((error: unknown) => {
+      // Nothing was stored, and a new connection may lead to the server that took over.
+      if (isReadOnly(error)) return recordEvents(db, entries);
+      throw error;
+    });
+    trouble.isOver();
+    return results;
+  } catch (error) {
+    if (isFullOrStuck(error)) trouble.found();
+    throw error;
+  }
+}
+
+function tellRecorded(
+  entries: readonly InboxEntry[],
+  results: readonly Recorded[],
+  options: ReceiverOptions,
+): void {
+  const { log, metrics, checkpoint } = options;
+  checkpoint(
+    "recorded",
+    entries.map(({ eventId }) => eventId),
+  );
   const recorded = entries.filter((_, index) => results[index] === "recorded");
-  for (const { issues } of recorded)
-    if (issues.length > 0) onUnreadable([...new Set(issues.map(fieldOf))]);
-  const waiting = entries.filter((entry, index) => {
-    const result = results[index];
-    const isNew = result === "recorded" && entry.state === "received";
-    return isNew || result === "earlier";
+  for (const { eventId, cardId, state, issues } of recorded) {
+    log.debug({ eventId, cardId, state }, "event recorded");
+    if (issues.length > 0)
+      metrics.unreadable([...new Set(issues.map(fieldOf))]);
+  }
+  const waiting = entries.filter(({ state }, index) => {
+    const isNew = results[index] === "recorded" && state === "received";
+    return isNew || results[index] === "earlier";
   });
-  if (waiting.length > 0)
-    onRecorded(
-      waiting.map(({ eventId, eventType, cardId }) => ({
-        eventId,
-        eventType,
-        cardId,
-      })),
+  hint(
+    waiting.map(({ eventId, eventType }) => ({ eventId, eventType })),
+    options,
+  );
+}
+
+function hint(
+  events: readonly NewEvent[],
+  { placeHints, checkpoint }: ReceiverOptions,
+): void {
+  if (events.length === 0) return;
+  // The answers are written in this turn of the event loop, the hint is placed in the next one.
+  setImmediate(() => {
+    checkpoint(
+      "answered",
+      events.map(({ eventId }) => eventId),
     );
-  return results;
+    placeHints(events);
+  });
 }
 
-function eventIdOf(decoded: Decoded): string | undefined {
-  if (decoded.kind === "not-json") return undefined;
-  return decoded.kind === "malformed"
-    ? decoded.eventId
-    : decoded.envelope.eventId;
+async function quarantineAndTell(
+  entries: readonly QuarantineEntry[],
+  { db, log }: ReceiverOptions,
+): Promise<undefined[]> {
+  for (const { id, entry, deliveries } of await quarantine(db, entries)) {
+    const { reason, eventId, cardId } = entry;
+    log.warn(
+      { reason, quarantineId: id, eventId, cardId, deliveries },
+      "delivery quarantined",
+    );
+  }
+  return entries.map(() => undefined);
 }
 
-function eventTypeOf(decoded: Decoded): string | undefined {
-  if (decoded.kind === "not-json") return undefined;
-  return decoded.kind === "malformed"
-    ? decoded.eventType
-    : decoded.envelope.eventType;
+/** An authentic event was refused and is not in quarantine: a copy, or one that could not be stored. */
+function tellRefused(
+  { eventId, cardId }: Kept,
+  reason: "stale_timestamp" | "unavailable",
+  { log }: ReceiverOptions,
+): void {
+  log.warn({ reason, eventId, cardId }, "event refused");
 }
 
-/**
- * Keyed where the body is not kept as it was signed: a plain hash of one with an eight-digit code in it gives the code
- * away, and so does one of a card's number beside its mask.
- */
-function digest(
-  rawBody: Buffer,
-  isWholeKept: boolean,
-  secrets: readonly string[],
-): Buffer {
-  return isWholeKept
-    ? hash("sha256", rawBody, "buffer")
-    : createHmac("sha256", secrets[0] ?? "")
-        .update(rawBody)
-        .digest();
+function countResults(results: readonly Recorded[]) {
+  const count = (kind: Recorded) =>
+    results.filter((result) => result === kind).length;
+  return {
+    recorded: count("recorded"),
+    duplicates: count("duplicate") + count("earlier"),
+    conflicts: count("conflict"),
+  };
 }

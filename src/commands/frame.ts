@@ -8,7 +8,7 @@ import {
 import type { Config } from "../config.ts";
 import { ConfigError, loadConfig } from "../config.ts";
 import { formatTable } from "./format-table.ts";
-import { findNearest } from "./nearest.ts";
+import { findNearest } from "../process/near-miss.ts";
 import { escapeControl } from "./print.ts";
 import type { Progress } from "./progress.ts";
 import { startProgress } from "./progress.ts";

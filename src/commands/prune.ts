@@ -1,11 +1,6 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "@commander-js/extra-typings";
 import { pruneBodies, retentionLimit } from "../operate/prune.ts";
-import {
-  countOldBodies,
-  dropOldBodies,
-  dropResolvedBodies,
-} from "../store/retention.ts";
+import { countOldBodies } from "../store/retention.ts";
 import type { Context, Frame, Outcome } from "./frame.ts";
 import { JSON_OPTION } from "./frame.ts";
 import { CommandError } from "./usage-error.ts";
@@ -34,20 +29,14 @@ function prune(context: Context, isDryRun: boolean): Promise<Outcome> {
   const before = retentionLimit(retentionDays, Date.now());
   return withDatabase(context, async (db) => {
     let dropped = 0;
-    const tell = (count: number) => {
-      dropped += count;
-      context.progress.tell(`${String(dropped)} bodies dropped`);
-      return count;
-    };
     const { events, quarantined } = isDryRun
       ? await countOldBodies(db, before)
-      : await pruneBodies(before, {
-          dropOldBodies: async (date, limit) =>
-            tell(await dropOldBodies(db, date, limit)),
-          dropResolvedBodies: async (date, limit) =>
-            tell(await dropResolvedBodies(db, date, limit)),
-          signal: new AbortController().signal,
-          pause: () => sleep(PAUSE_MS),
+      : await pruneBodies(db, before, {
+          pauseMs: PAUSE_MS,
+          onDropped: (count) => {
+            dropped += count;
+            context.progress.tell(`${String(dropped)} bodies dropped`);
+          },
         });
     context.print(
       `${String(events)} bodies of events and ${String(quarantined)} of resolved quarantined deliveries ` +

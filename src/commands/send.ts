@@ -11,7 +11,7 @@ import {
 } from "../operate/send-event.ts";
 import type { Context, Frame, Outcome } from "./frame.ts";
 import { JSON_OPTION } from "./frame.ts";
-import { findNearest } from "./nearest.ts";
+import { findNearest } from "../process/near-miss.ts";
 import { readDuration } from "./read-options.ts";
 import { CommandError, UsageError } from "./usage-error.ts";
 

@@ -5,7 +5,6 @@ import type { Logger } from "../process/logger.ts";
 import { createLogger } from "../process/logger.ts";
 import { startServer } from "../roles/start-server.ts";
 import type { Service } from "../service.ts";
-import { tuneV8 } from "../process/tune-v8.ts";
 import { readVersion } from "../process/version.ts";
 import { startWatchdog } from "../process/watchdog.ts";
 import type { Context, Frame, Outcome } from "./frame.ts";
@@ -46,7 +45,6 @@ function configure(command: Command, frame: Frame) {
 
 /** @returns when everything is stopped */
 async function serve(context: Context, folder: string): Promise<Outcome> {
-  tuneV8();
   const { config } = context;
   const log = createLogger(config.logLevel);
   const signals = listenToSignals();

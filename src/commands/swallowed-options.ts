@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { findNearest } from "./nearest.ts";
+import { findNearest } from "../process/near-miss.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

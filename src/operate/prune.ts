@@ -1,10 +1,14 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Database } from "../store/database.ts";
+import { dropOldBodies, dropResolvedBodies } from "../store/retention.ts";
+
 export interface PruneOptions {
-  readonly dropOldBodies: (before: Date, limit: number) => Promise<number>;
-  readonly dropResolvedBodies: (before: Date, limit: number) => Promise<number>;
   /** Ends it after the batch under way. */
-  readonly signal: AbortSignal;
-  /** Lets the database breathe between two batches. */
-  readonly pause: () => Promise<void>;
+  readonly signal?: AbortSignal;
+  /** Between two batches, so that the database can breathe. */
+  readonly pauseMs: number;
+  /** Told of each batch. */
+  readonly onDropped?: (count: number) => void;
 }
 
 export interface PruneCounts {
@@ -23,31 +27,30 @@ export function retentionLimit(retentionDays: number, nowMs: number): Date {
 
 /** Drops bodies that were received before, batch by batch until none is left. Event ids stay for ever. */
 export async function pruneBodies(
+  db: Database,
   before: Date,
   options: PruneOptions,
 ): Promise<PruneCounts> {
   return {
-    events: await inBatches(
-      (limit) => options.dropOldBodies(before, limit),
-      options,
-    ),
+    events: await inBatches(() => dropOldBodies(db, before, BATCH), options),
     quarantined: await inBatches(
-      (limit) => options.dropResolvedBodies(before, limit),
+      () => dropResolvedBodies(db, before, BATCH),
       options,
     ),
   };
 }
 
 async function inBatches(
-  drop: (limit: number) => Promise<number>,
-  { signal, pause }: PruneOptions,
+  drop: () => Promise<number>,
+  { signal, pauseMs, onDropped }: PruneOptions,
 ): Promise<number> {
   let total = 0;
-  while (!signal.aborted) {
-    const dropped = await drop(BATCH);
+  while (signal?.aborted !== true) {
+    const dropped = await drop();
     total += dropped;
+    onDropped?.(dropped);
     if (dropped < BATCH) break;
-    await pause();
+    await sleep(pauseMs);
   }
   return total;
 }

@@ -1,14 +1,14 @@
-/** So many lines in each period; a flood must not fill a disk. */
-const LINES_PER_PERIOD = 10;
 const PERIOD_MS = 10_000;
 
 /**
- * Writes the first few of many like lines. The next line that is written is told how many were not.
+ * Writes the first lines of each period and drops the others: a flood must not fill a disk. The next line that is
+ * written is told how many were dropped.
  *
  * @returns called once for each line, with a function that writes it
  */
 export function createRateLimitedLog(
   nowMs: () => number,
+  linesPerPeriod = 10,
 ): (write: (suppressed: number) => void) => void {
   let periodStartedAt = -Infinity;
   let written = 0;
@@ -18,7 +18,7 @@ export function createRateLimitedLog(
       periodStartedAt = nowMs();
       written = 0;
     }
-    if (written >= LINES_PER_PERIOD) {
+    if (written >= linesPerPeriod) {
       suppressed++;
       return;
     }

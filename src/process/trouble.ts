@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** What keeps us from our work, again and again: it is tried ever later, and never in a hot loop. */
+/** Work that fails again and again for one reason: it is tried ever later, and never in a hot loop. */
 export interface Trouble {
   /** Settles when it is time to try again: at once, unless the last try failed. */
   readonly pause: (signal: AbortSignal) => Promise<void>;
@@ -14,7 +14,7 @@ export interface TroubleOptions {
   /** Before the second try; doubles with each further one. */
   readonly firstDelayMs: number;
   readonly maxDelayMs: number;
-  /** Who has had nothing to do for so long knows nothing of it any more. */
+  /** A failure counts for so long; later nothing is known of it any more. */
   readonly rememberedMs: number;
 }
 

@@ -1,18 +1,24 @@
-/** Waits for work, but no longer than so long; then the work is left to itself. */
-export async function within(
+/** The work took too long; it goes on, and its outcome is lost. */
+export class TimeoutError extends Error {
+  override readonly name = "TimeoutError";
+}
+
+/** Settles as the work does, or rejects with a TimeoutError when that takes longer. */
+export async function within<Result>(
+  work: Promise<Result>,
   timeoutMs: number,
-  work: Promise<void>,
-  onTimeout: () => void,
-): Promise<void> {
+  what: string,
+): Promise<Result> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
+  const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      onTimeout();
-      resolve();
+      reject(
+        new TimeoutError(`${what}: no answer within ${String(timeoutMs)} ms`),
+      );
     }, timeoutMs);
   });
   try {
-    await Promise.race([work, late]);
+    return await Promise.race([work, late]);
   } finally {
     clearTimeout(timer);
   }

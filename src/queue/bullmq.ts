@@ -1,12 +1,12 @@
 // What both backends have in common: the shape of a job, the options of queue
 // and worker, and the small interfaces that event-queue and event-worker use.
-import type { Job, JobsOptions } from "bullmq";
+import { setTimeout as delay } from "node:timers/promises";
+import type { IQueueBackend, Job, JobsOptions } from "bullmq";
+import { isNotConnectionError } from "bullmq";
 
 /** Exactly what is stored; no personal data may get into the queue. */
 export interface HintData {
   readonly eventIds: readonly string[];
-  /** See partitions.ts. */
-  readonly partitions?: string;
   readonly oneByOne?: true;
 }
 
@@ -59,7 +59,7 @@ export const JOB_OPTIONS = {
 } satisfies JobsOptions;
 
 /**
- * BullMQ's event stream cannot be switched off and nobody reads it. Trimmed in
+ * BullMQ's event stream cannot be switched off and nothing reads it. Trimmed in
  * chunks (Redis 100 entries, PostgreSQL 256 rows). Not 0: PostgreSQL's
  * publish_event would never trim; by default it is 10,000.
  */
@@ -77,3 +77,38 @@ export const WORKER_OPTIONS = {
   /** Pause between tries to reach a lost backend; BullMQ's 15 s is too long. */
   runRetryDelay: 1_000,
 };
+
+/** Makes BullMQ's worker report all errors of its two loops, and pause after each. */
+export function tolerateErrors(
+  backend: Pick<IQueueBackend, "moveToActive" | "moveStalledJobsToWait">,
+  onError: (error: unknown) => void,
+): void {
+  // After a refused connection BullMQ pauses, but does not report it. After any
+  // other error ("OOM command not allowed", "the database system is starting
+  // up") it asks again at once: thousands of errors a second.
+  const moveToActive = backend.moveToActive.bind(backend);
+  backend.moveToActive = async (token, name) => {
+    try {
+      return (await moveToActive(token, name)) as unknown[];
+    } catch (error) {
+      if (isNotConnectionError(error as Error)) {
+        await delay(WORKER_OPTIONS.runRetryDelay);
+      } else {
+        onError(error);
+      }
+      throw error;
+    }
+  };
+
+  // BullMQ would pause for 5 s that a close does not end. The next check comes
+  // after the usual interval.
+  const moveStalledJobsToWait = backend.moveStalledJobsToWait.bind(backend);
+  backend.moveStalledJobsToWait = async () => {
+    try {
+      return await moveStalledJobsToWait();
+    } catch (error) {
+      onError(error);
+      return [];
+    }
+  };
+}

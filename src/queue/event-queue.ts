@@ -1,20 +1,12 @@
-import type { HintData, OpenQueue } from "./bullmq.ts";
+import { within } from "../process/within.ts";
+import type { OpenQueue } from "./bullmq.ts";
 import { JOB_OPTIONS } from "./bullmq.ts";
-import { writePartitions } from "./partitions.ts";
 import { openPostgresQueue } from "./postgres-backend.ts";
 import type { QueueConnection } from "./queue-connection.ts";
-import { createErrorReporter, type QueueLog } from "./queue-log.ts";
 import { openRedisQueue } from "./redis-backend.ts";
-import { within } from "./within.ts";
-
-export interface HintedEvent {
-  readonly eventId: string;
-  /** What it is about: a worker may spread the events of a job, and keeps those of one card together. */
-  readonly cardId?: string | undefined;
-}
 
 export interface EventHint {
-  readonly events: readonly HintedEvent[];
+  readonly eventIds: readonly string[];
   /** For the operator's eye only. */
   readonly name: string;
   /** The worker takes the events one at a time instead of all together. */
@@ -27,17 +19,17 @@ export interface EventQueue {
    * Adds one job. Settles within the time-out (default 2 s) whatever the
    * backend does. After a rejection for lateness the job may still arrive.
    */
-  enqueue(hint: EventHint): Promise<void>;
+  readonly enqueue: (hint: EventHint) => Promise<void>;
   /**
    * Since when the next waiting job waits (for a delayed hint: since its delay
    * ended); undefined when none does. Active and delayed jobs do not count.
    * Settles within the time-out; rejects when the backend cannot be reached.
    */
-  oldestWaitingAt(): Promise<Date | undefined>;
+  readonly oldestWaitingAt: () => Promise<Date | undefined>;
   /** Rejects when the backend cannot be reached; settles within a second. */
-  ping(): Promise<void>;
+  readonly ping: () => Promise<void>;
   /** Gives hints that are under way the time-out to arrive, drops the rest. Does not reject. */
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /**
@@ -48,23 +40,23 @@ const MAX_UNSETTLED_CALLS = 64;
 
 const PING_TIMEOUT_MS = 1_000;
 
+export interface EventQueueOptions {
+  /** Told of lost connections and failed calls. */
+  readonly onError: (error: unknown) => void;
+  /** Told of a Redis policy under which hints may be forgotten, once for each. */
+  readonly onEviction: (policy: string) => void;
+  readonly timeoutMs?: number;
+}
+
 /** Connects in the background; works as soon as the backend does. */
 export function createEventQueue(
   connection: QueueConnection,
-  options: { readonly log: QueueLog; readonly timeoutMs?: number },
+  { onError, onEviction, timeoutMs = 2_000 }: EventQueueOptions,
 ): EventQueue {
-  const timeoutMs = options.timeoutMs ?? 2_000;
-  const onError = createErrorReporter(
-    options.log,
-    "connection of the queue failed",
-  );
-  const onEviction = (policy: string) => {
-    options.log.warn(
-      { policy, advice: "set maxmemory-policy to noeviction" },
-      "Redis may forget hints when its memory is full, and their events then wait for the sweep",
-    );
-  };
-  const queue = openQueue(connection, timeoutMs, onError, onEviction);
+  const queue: OpenQueue =
+    connection.kind === "redis"
+      ? openRedisQueue(connection, onError, onEviction)
+      : openPostgresQueue(connection, timeoutMs, onError);
   const unsettled = new Set<Promise<unknown>>();
 
   async function bounded<T>(
@@ -83,11 +75,11 @@ export function createEventQueue(
   }
 
   return {
-    enqueue: async ({ events, name, oneByOne, delayMs }) => {
+    enqueue: async ({ eventIds, name, oneByOne, delayMs }) => {
       await bounded("enqueue", timeoutMs, () =>
         queue.add(
           name,
-          dataOf(events, oneByOne),
+          oneByOne === true ? { eventIds, oneByOne } : { eventIds },
           delayMs === undefined
             ? JOB_OPTIONS
             : { ...JOB_OPTIONS, delay: delayMs },
@@ -112,29 +104,4 @@ export function createEventQueue(
       await within(queue.close(), timeoutMs, "close").catch(onError);
     },
   };
-}
-
-function dataOf(
-  events: readonly HintedEvent[],
-  oneByOne: boolean | undefined,
-): HintData {
-  const eventIds = events.map(({ eventId }) => eventId);
-  if (oneByOne === true) return { eventIds, oneByOne };
-  if (events.every(({ cardId }) => cardId === undefined)) return { eventIds };
-  const partitions = writePartitions(events.map(({ cardId = "" }) => cardId));
-  return { eventIds, partitions };
-}
-
-function openQueue(
-  connection: QueueConnection,
-  timeoutMs: number,
-  onError: (error: unknown) => void,
-  onEviction: (policy: string) => void,
-): OpenQueue {
-  switch (connection.kind) {
-    case "redis":
-      return openRedisQueue(connection, onError, onEviction);
-    case "postgres":
-      return openPostgresQueue(connection, timeoutMs, onError);
-  }
 }

@@ -1,15 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { HintJob, OpenWorker, OpenWorkerOptions } from "./bullmq.ts";
-import type { Partitions } from "./partitions.ts";
-import { readPartitions } from "./partitions.ts";
+import type { HintJob } from "./bullmq.ts";
 import { openPostgresWorker } from "./postgres-backend.ts";
 import type { QueueConnection } from "./queue-connection.ts";
-import { createErrorReporter, type QueueLog } from "./queue-log.ts";
 import { openRedisWorker } from "./redis-backend.ts";
 
 export interface EventJob {
   readonly eventIds: readonly string[];
-  readonly partitions: Partitions;
   /** An earlier run of this job died, or the hint asked for it: work one event at a time. */
   readonly oneByOne: boolean;
 }
@@ -22,7 +18,17 @@ export interface EventWorker {
   close(): Promise<void>;
 }
 
-/** What a backend gets, once the last job is done, to be told so and to part. */
+export interface EventWorkerOptions {
+  readonly concurrency: number;
+  /** Told why a job failed. */
+  readonly onJobFailed: (error: unknown) => void;
+  /** Told of lost connections and failed calls. */
+  readonly onError: (error: unknown) => void;
+  readonly lockDurationMs?: number;
+  readonly stalledIntervalMs?: number;
+}
+
+/** How long closing waits for the backend once the last job is done. */
 const FAREWELL_MS = 2_000;
 
 /**
@@ -34,67 +40,55 @@ const FAREWELL_MS = 2_000;
 export function createEventWorker(
   connection: QueueConnection,
   work: (job: EventJob) => Promise<void>,
-  options: {
-    readonly concurrency: number;
-    readonly log: QueueLog;
-    readonly lockDurationMs?: number;
-    readonly stalledIntervalMs?: number;
-  },
+  options: EventWorkerOptions,
 ): EventWorker {
-  const reportFailure = createErrorReporter(options.log, "job failed");
-  const reportError = createErrorReporter(
-    options.log,
-    "connection of the worker failed",
-  );
+  const { onJobFailed, onError } = options;
   const active = new Set<Promise<void>>();
 
   async function runJob(job: HintJob): Promise<void> {
     try {
       await work({
         eventIds: job.data.eventIds,
-        partitions: readPartitions(
-          job.data.partitions,
-          job.data.eventIds.length,
-        ),
         oneByOne:
           job.data.oneByOne === true ||
           job.attemptsStarted > 1 ||
           job.stalledCounter > 0,
       });
     } catch (error) {
-      reportFailure(error);
+      onJobFailed(error);
       // Not the error itself: BullMQ writes its message to the event stream, and
       // gives some names and messages a meaning of their own.
       throw new Error("work failed");
     }
   }
 
-  const worker = openWorker(
-    connection,
-    (job) => {
-      const running = runJob(job);
-      active.add(running);
-      const settled = () => active.delete(running);
-      running.then(settled, settled);
-      return running;
-    },
-    {
-      concurrency: options.concurrency,
-      lockDuration: options.lockDurationMs ?? 10_000,
-      stalledInterval: options.stalledIntervalMs ?? 5_000,
-      onError: reportError,
-    },
-  );
+  const run = (job: HintJob) => {
+    const running = runJob(job);
+    active.add(running);
+    const settled = () => active.delete(running);
+    running.then(settled, settled);
+    return running;
+  };
+  const backendOptions = {
+    concurrency: options.concurrency,
+    lockDuration: options.lockDurationMs ?? 10_000,
+    stalledInterval: options.stalledIntervalMs ?? 5_000,
+    onError,
+  };
+  const worker =
+    connection.kind === "redis"
+      ? openRedisWorker(connection, run, backendOptions)
+      : openPostgresWorker(connection, run, backendOptions);
 
   return {
     pause: () => {
-      worker.pause().catch(reportError);
+      worker.pause().catch(onError);
     },
     resume: () => {
-      worker.resume().catch(reportError);
+      worker.resume().catch(onError);
     },
     close: async () => {
-      const closed = worker.close().catch(reportError);
+      const closed = worker.close().catch(onError);
       const farewell = new AbortController();
       const overdue = async () => {
         while (active.size > 0) await Promise.allSettled(active);
@@ -105,17 +99,4 @@ export function createEventWorker(
       farewell.abort();
     },
   };
-}
-
-function openWorker(
-  connection: QueueConnection,
-  run: (job: HintJob) => Promise<void>,
-  options: OpenWorkerOptions,
-): OpenWorker {
-  switch (connection.kind) {
-    case "redis":
-      return openRedisWorker(connection, run, options);
-    case "postgres":
-      return openPostgresWorker(connection, run, options);
-  }
 }

@@ -14,6 +14,7 @@ import {
   type OpenWorkerOptions,
   QUEUE_META,
   WORKER_OPTIONS,
+  tolerateErrors,
 } from "./bullmq.ts";
 import {
   type Connection,
@@ -24,7 +25,6 @@ import {
   cutConnection,
   endSpentConnections,
 } from "../store/spent-connections.ts";
-import { tolerateErrors } from "./tolerate-errors.ts";
 import {
   type QueueConnection,
   QUEUE_NAME,

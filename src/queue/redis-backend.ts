@@ -8,10 +8,9 @@ import {
   type OpenWorkerOptions,
   QUEUE_META,
   WORKER_OPTIONS,
+  tolerateErrors,
 } from "./bullmq.ts";
-import { KEEPS_EVERYTHING, readEvictionPolicy } from "./eviction-policy.ts";
 import { type QueueConnection, QUEUE_NAME } from "./queue-connection.ts";
-import { tolerateErrors } from "./tolerate-errors.ts";
 
 type RedisQueueConnection = Extract<QueueConnection, { kind: "redis" }>;
 
@@ -31,7 +30,7 @@ const CLIENT_OPTIONS = {
 /**
  * BullMQ's look at INFO when it connects: a failed one would be remembered for
  * ever (redis-connection.js, `initializing`), and it writes the eviction policy
- * to the console (ours is in eviction-policy.ts). Without it blocking time-outs are whole seconds, so that an
+ * to the console (ours is `readEvictionPolicy`). Without it blocking time-outs are whole seconds, so that an
  * idle worker sees a delayed job up to a second late.
  */
 const SKIP_VERSION_CHECK = true;
@@ -202,4 +201,22 @@ function waitWhileConnecting(client: Redis): () => Promise<void> {
     });
     return attempt;
   };
+}
+
+/** The policy under which Redis forgets nothing by itself. */
+const KEEPS_EVERYTHING = "noeviction";
+
+/**
+ * What Redis does when its memory is full; undefined where it does not say. INFO comes first: managed servers forbid
+ * CONFIG, and an access list may forbid either.
+ */
+async function readEvictionPolicy(client: Redis): Promise<string | undefined> {
+  const info = await client.info("memory").catch(() => "");
+  const policy = /^maxmemory_policy:([\w-]+)/m.exec(info)?.[1];
+  if (policy !== undefined) return policy;
+  const reply: unknown = await client
+    .config("GET", "maxmemory-policy")
+    .catch(() => []);
+  const value: unknown = Array.isArray(reply) ? reply[1] : undefined;
+  return typeof value === "string" ? value : undefined;
 }

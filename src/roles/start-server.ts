@@ -5,7 +5,7 @@ import type { Logger } from "../process/logger.ts";
 import { prepareDatabase } from "./prepare-database.ts";
 import type { Service } from "../service.ts";
 import { queueConnection, startService } from "../service.ts";
-import { within } from "../process/within.ts";
+import { TimeoutError, within } from "../process/within.ts";
 
 export interface RunningServer {
   readonly service: Service;
@@ -36,9 +36,12 @@ export async function startServer(
       (error: unknown) => explainPort(error, config),
     );
     const stop = async () => {
-      await within(config.shutdownTimeoutMs, service.stop(), () => {
+      try {
+        await within(service.stop(), config.shutdownTimeoutMs, "stop");
+      } catch (error) {
+        if (!(error instanceof TimeoutError)) throw error;
         log.warn("shutdown deadline passed");
-      });
+      }
       await database.close();
     };
     return { service, databaseUrl: database.url, stop };

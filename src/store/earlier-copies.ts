@@ -1,8 +1,6 @@
 import { sql } from "kysely";
-import type { Pool } from "pg";
 import type { Instant } from "../domain/instant.ts";
 import { earlier } from "../domain/instant.ts";
-import { byteaArray, textArray, timestamptzArray } from "./array-parameter.ts";
 import type { Database, EventState, Transaction } from "./database.ts";
 
 /** A copy of an event that is stored. */
@@ -15,48 +13,45 @@ export interface Copy {
 /**
  * Lowers the signed time of events to that of their copies. An event that was applied is not touched: its copy is noted,
  * and `takeEarlierCopies` lowers it together with what was computed from it, so that the inbox and the projection never
- * disagree. One that a worker has in hand is noted, too: whoever waited for its lock would wait for the worker.
+ * disagree. One that a worker has in hand is noted, too: an answer must not wait for the worker's lock.
  *
  * @returns the events of which a copy was noted
  */
 export async function recordEarlierCopies(
-  pool: Pool,
+  db: Database,
   copies: readonly Copy[],
 ): Promise<ReadonlySet<string>> {
   if (copies.length === 0) return new Set();
   const firsts = [...earliestOfEach(copies).values()];
-  const { rows } = await pool.query<{ event_id: string }>({
-    name: "record-earlier-copies",
-    text: `
-      with copy as (
-        select unnest($1::text[]) as event_id, unnest($2::bytea[]) as body_sha256, unnest($3::timestamptz[]) as signed_at
-      ), in_nobodys_hand as (
-        select event.event_id
-        from webhook_events event
-        join copy on copy.event_id = event.event_id and copy.body_sha256 = event.body_sha256
-        where event.event_id = any($1::text[]) and event.state <> 'processed' and copy.signed_at < event.signed_at
-        order by event.event_id
-        for update of event skip locked
-      ), lowered as (
-        update webhook_events event
-        set signed_at = copy.signed_at
-        from copy, in_nobodys_hand
-        where event.event_id = copy.event_id and event.event_id = in_nobodys_hand.event_id
-        returning event.event_id
-      )
-      insert into earlier_copies (event_id, signed_at)
-      select copy.event_id, copy.signed_at
-      from copy
-      join webhook_events event on event.event_id = copy.event_id and event.body_sha256 = copy.body_sha256
-      where event.event_id = any($1::text[]) and copy.signed_at < event.signed_at
-        and copy.event_id not in (select event_id from lowered)
-      returning event_id`,
-    values: [
-      textArray(firsts.map((copy) => copy.eventId)),
-      byteaArray(firsts.map((copy) => copy.bodySha256)),
-      timestamptzArray(firsts.map((copy) => copy.signedAt)),
-    ],
-  });
+  const eventIds = firsts.map((copy) => copy.eventId);
+  const digests = firsts.map((copy) => copy.bodySha256);
+  const times = firsts.map((copy) => copy.signedAt);
+  const { rows } = await sql<{ event_id: string }>`/* record-earlier-copies */
+    with copy as (
+      select *
+      from unnest(${eventIds}::text[], ${digests}::bytea[], ${times}::timestamptz[])
+        as copy (event_id, body_sha256, signed_at)
+    ), not_in_hand as (
+      select event.event_id
+      from webhook_events event
+      join copy on copy.event_id = event.event_id and copy.body_sha256 = event.body_sha256
+      where event.event_id = any(${eventIds}::text[]) and event.state <> 'processed' and copy.signed_at < event.signed_at
+      order by event.event_id
+      for update of event skip locked
+    ), lowered as (
+      update webhook_events event
+      set signed_at = copy.signed_at
+      from copy, not_in_hand
+      where event.event_id = copy.event_id and event.event_id = not_in_hand.event_id
+      returning event.event_id
+    )
+    insert into earlier_copies (event_id, signed_at)
+    select copy.event_id, copy.signed_at
+    from copy
+    join webhook_events event on event.event_id = copy.event_id and event.body_sha256 = copy.body_sha256
+    where event.event_id = any(${eventIds}::text[]) and copy.signed_at < event.signed_at
+      and copy.event_id not in (select event_id from lowered)
+    returning event_id`.execute(db);
   return new Set(rows.map((row) => row.event_id));
 }
 
@@ -124,7 +119,7 @@ export async function takeEarlierCopies(
   return lowerSignedTimes(trx, times);
 }
 
-/** In the order of ids, as workers take events: nobody waits in a circle. */
+/** In the order of ids, as workers take events: so two never wait in a circle. */
 async function lockEvents(
   trx: Transaction,
   eventIds: readonly string[],

@@ -1,8 +1,6 @@
 import { sql } from "kysely";
-import type { Pool } from "pg";
 import type { Instant } from "../domain/instant.ts";
 import { earlier } from "../domain/instant.ts";
-import { byteaArray, textArray, timestamptzArray } from "./array-parameter.ts";
 import { compileOnce } from "./compile-once.ts";
 import type {
   Database,
@@ -27,8 +25,8 @@ export interface InboxEntry {
   readonly version: string | undefined;
   readonly sourceId: string | undefined;
   readonly cardId: string | undefined;
-  /** The exact text that was signed, or its bytes in UTF-8; undefined where it must not be kept. */
-  readonly body: string | Uint8Array | undefined;
+  /** The exact text that was signed; undefined where it must not be kept. */
+  readonly body: string | undefined;
   readonly bodySha256: Buffer;
   readonly signedAt: Instant;
   readonly state: "received" | "ignored";
@@ -49,14 +47,14 @@ export type Recorded = "recorded" | "duplicate" | "earlier" | "conflict";
  * @returns one result for each entry, in their order
  */
 export async function recordEvents(
-  pool: Pool,
+  db: Database,
   entries: readonly InboxEntry[],
 ): Promise<Recorded[]> {
   const firsts = firstOfEachId(entries);
   const rows = withEarliestTimes(firsts, entries);
-  const inserted = await insertNew(pool, rows);
+  const inserted = await insertNew(db, rows);
   const found = await compareWithStored(
-    pool,
+    db,
     entries,
     new Map(
       rows
@@ -87,10 +85,10 @@ export type Found = Exclude<Recorded, "recorded"> | undefined;
  * @returns one result for each entry, in their order
  */
 export async function findCopies(
-  pool: Pool,
+  db: Database,
   entries: readonly Identity[],
 ): Promise<Found[]> {
-  return compareWithStored(pool, entries, new Map());
+  return compareWithStored(db, entries, new Map());
 }
 
 type Stored = Pick<InboxEntry, "eventId" | "bodySha256" | "signedAt">;
@@ -102,14 +100,14 @@ type Stored = Pick<InboxEntry, "eventId" | "bodySha256" | "signedAt">;
  * @param inserted what has just been inserted
  */
 async function compareWithStored(
-  pool: Pool,
+  db: Database,
   entries: readonly Identity[],
   inserted: ReadonlyMap<string, Stored>,
 ): Promise<Found[]> {
   const others = entries.filter(({ eventId }) => !inserted.has(eventId));
   const [found, quarantined] = await Promise.all([
-    findStored(pool, [...new Set(others.map(({ eventId }) => eventId))]),
-    findQuarantinedTimes(pool, entries),
+    findStored(db, [...new Set(others.map(({ eventId }) => eventId))]),
+    findQuarantinedTimes(db, entries),
   ]);
   const storedAs = ({ eventId }: Identity) =>
     inserted.get(eventId) ?? found.get(eventId);
@@ -122,7 +120,7 @@ async function compareWithStored(
       .filter((signedAt) => signedAt < stored.signedAt)
       .map((signedAt) => ({ eventId, bodySha256, signedAt }));
   });
-  const noted = await recordEarlierCopies(pool, copies);
+  const noted = await recordEarlierCopies(db, copies);
   return entries.map((entry) => {
     const stored = storedAs(entry);
     if (stored === undefined) return undefined;
@@ -166,43 +164,33 @@ function firstOfEachId(
  * processed. Not by a join, for which PostgreSQL might read the whole inbox.
  */
 async function insertNew(
-  pool: Pool,
+  db: Database,
   rows: readonly InboxEntry[],
 ): Promise<ReadonlySet<string>> {
   if (rows.length === 0) return new Set();
-  const result = await pool.query<{ event_id: string }>({
-    name: "record-events",
-    text: `
-      insert into webhook_events
-        (event_id, event_type, event_name, version, source_id, card_id, body, body_sha256, signed_at, state,
-         issues)
-      select event_id, event_type, event_name, version, source_id, card_id, body, body_sha256,
-        least(signed_at, (select min(signed_at) from quarantined_events kept where kept.body_sha256 = entry.body_sha256)),
-        state, issues
-      from (
-        select
-          unnest($1::text[]) as event_id, unnest($2::text[]) as event_type, unnest($3::text[]) as event_name,
-          unnest($4::text[]) as version, unnest($5::text[]) as source_id, unnest($6::text[]) as card_id,
-          unnest($7::text[]) as body, unnest($8::bytea[]) as body_sha256, unnest($9::timestamptz[]) as signed_at,
-          unnest($10::text[]) as state, unnest($11::text[])::jsonb as issues
-      ) entry
-      where (select true from webhook_events stored where stored.event_id = entry.event_id) is null
-      on conflict (event_id) do nothing
-      returning event_id`,
-    values: [
-      textArray(rows.map((row) => row.eventId)),
-      textArray(rows.map((row) => row.eventType)),
-      textArray(rows.map((row) => row.eventName)),
-      textArray(rows.map((row) => row.version)),
-      textArray(rows.map((row) => row.sourceId)),
-      textArray(rows.map((row) => row.cardId)),
-      textArray(rows.map((row) => row.body)),
-      byteaArray(rows.map((row) => row.bodySha256)),
-      timestamptzArray(rows.map((row) => row.signedAt)),
-      textArray(rows.map((row) => row.state)),
-      textArray(rows.map((row) => issuesJson(row.issues) ?? undefined)),
-    ],
-  });
+  const column = <Value>(read: (row: InboxEntry) => Value) => rows.map(read);
+  const result = await sql<{ event_id: string }>`/* record-events */
+    insert into webhook_events
+      (event_id, event_type, event_name, version, source_id, card_id, body, body_sha256, signed_at, state, issues)
+    select event_id, event_type, event_name, version, source_id, card_id, body, body_sha256,
+      least(signed_at, (select min(signed_at) from quarantined_events kept where kept.body_sha256 = entry.body_sha256)),
+      state, issues::jsonb
+    from unnest(
+      ${column((row) => row.eventId)}::text[],
+      ${column((row) => row.eventType)}::text[],
+      ${column((row) => row.eventName)}::text[],
+      ${column((row) => row.version)}::text[],
+      ${column((row) => row.sourceId)}::text[],
+      ${column((row) => row.cardId)}::text[],
+      ${column((row) => row.body)}::text[],
+      ${column((row) => row.bodySha256)}::bytea[],
+      ${column((row) => row.signedAt)}::timestamptz[],
+      ${column((row) => row.state)}::text[],
+      ${column((row) => issuesJson(row.issues))}::text[]
+    ) as entry (event_id, event_type, event_name, version, source_id, card_id, body, body_sha256, signed_at, state, issues)
+    where (select true from webhook_events stored where stored.event_id = entry.event_id) is null
+    on conflict (event_id) do nothing
+    returning event_id`.execute(db);
   return new Set(result.rows.map((row) => row.event_id));
 }
 
@@ -213,19 +201,18 @@ export function issuesJson(issues: readonly FieldIssue[]): string | null {
 
 /** What tells their copies, of those events that are stored. */
 async function findStored(
-  pool: Pool,
+  db: Database,
   eventIds: readonly string[],
 ): Promise<ReadonlyMap<string, Stored>> {
   if (eventIds.length === 0) return new Map();
-  const { rows } = await pool.query<{
+  const { rows } = await sql<{
     event_id: string;
     body_sha256: Buffer;
     signed_at: Instant;
-  }>({
-    name: "find-stored",
-    text: "select event_id, body_sha256, signed_at from webhook_events where event_id = any($1::text[])",
-    values: [textArray(eventIds)],
-  });
+  }>`/* find-stored */
+    select event_id, body_sha256, signed_at from webhook_events where event_id = any(${eventIds}::text[])`.execute(
+    db,
+  );
   return new Map(
     rows.map((row) => [
       row.event_id,
@@ -255,8 +242,7 @@ const isWaiting = [sql<string>`state || ''`, "=", "received"] as const;
 /**
  * Takes those of these events that still wait, and marks them as processed: they are locked until the transaction ends,
  * and wait again if it fails. On a pool that only looks up, in the order of their ids: two workers with the same events
- * never wait in a circle. To lock and read them first takes PostgreSQL 6 us more for each, and Node.js another list of
- * their ids.
+ * never wait in a circle.
  *
  * @param countAttempts false where `beginAttempt` has counted them before
  */
@@ -265,7 +251,7 @@ export async function takeWaitingEvents(
   eventIds: readonly string[],
   countAttempts: boolean,
 ): Promise<WaitingEvent[]> {
-  const { rows } = await take(trx, textArray(eventIds), countAttempts ? 1 : 0);
+  const { rows } = await take(trx, eventIds, countAttempts ? 1 : 0);
   return rows.map((row) => ({
     eventId: row.event_id,
     body: row.body ?? "null",
@@ -274,18 +260,7 @@ export async function takeWaitingEvents(
   }));
 }
 
-/**
- * Where an update names no column of an index, PostgreSQL takes the row for one that is updated again and again
- * (`index_unchanged_by_update`), and searches a page of that index for old versions before it splits it. An event is
- * marked once, so there is little to find: of the 31 us that it took to mark one the search took 4.
- */
-const UNCHANGED_KEYS = {
-  event_id: sql<string>`event_id`,
-  card_id: sql<string>`card_id`,
-  received_at: sql<Instant>`received_at`,
-};
-
-const take = compileOnce((db, eventIds: Buffer, attempts: number) =>
+const take = compileOnce((db, eventIds: readonly string[], attempts: number) =>
   db
     .updateTable("webhook_events")
     .set((eb) => ({
@@ -293,7 +268,6 @@ const take = compileOnce((db, eventIds: Buffer, attempts: number) =>
       processed_at: sql<Instant>`clock_timestamp()`,
       attempts: eb("attempts", "+", attempts),
       last_error: null,
-      ...UNCHANGED_KEYS,
     }))
     .where("event_id", "=", sql<string>`any(${eventIds}::text[])`)
     .where(...isWaiting)
@@ -413,16 +387,13 @@ export async function recordFailedAttempt(
 
 export interface StalledEvent {
   readonly eventId: string;
-  readonly eventType: string;
-  readonly cardId: string | undefined;
-  /** It was hinted again before, and still nobody finished it. */
+  /** It was hinted again before, and is still not finished. */
   readonly wasHintedAgain: boolean;
 }
 
 /**
- * Takes events that wait and that nobody will come for, oldest first. Marks them as hinted now, so that they
- * are not taken again while that hint waits its turn. Rows that another instance takes, or that a worker has in
- * hand, are passed over.
+ * Takes events that wait and have lost their hint, oldest first. Marks them as hinted now, so that they are not taken
+ * again while that hint waits its turn. Rows that another instance takes, or that a worker has in hand, are passed over.
  *
  * @param graceMs an event that was hinted later than this ago is left to its hint
  * @param placedBefore only events whose hint was placed before; undefined: however late
@@ -433,20 +404,12 @@ export async function takeStalledEvents(
   placedBefore: Date | undefined,
   limit: number,
 ): Promise<StalledEvent[]> {
-  const { rows } = await sql<{
-    event_id: string;
-    event_type: string;
-    card_id: string | null;
-    was_hinted_again: boolean;
-  }>`
+  const { rows } = await sql<{ event_id: string; was_hinted_again: boolean }>`
     with stalled as (
       select event_id, hinted_at is not null as was_hinted_again
       from webhook_events
       where state = 'received'
-        and coalesce(hinted_at, received_at) < least(
-          ${fromNow(-graceMs)},
-          ${placedBefore ?? null}::timestamptz
-        )
+        and coalesce(hinted_at, received_at) < least(${fromNow(-graceMs)}, ${placedBefore ?? null}::timestamptz)
       order by coalesce(hinted_at, received_at)
       limit ${limit}
       for update skip locked
@@ -455,12 +418,10 @@ export async function takeStalledEvents(
     set hinted_at = now()
     from stalled
     where event.event_id = stalled.event_id
-    returning event.event_id, event.event_type, event.card_id, stalled.was_hinted_again
+    returning event.event_id, stalled.was_hinted_again
   `.execute(db);
   return rows.map((row) => ({
     eventId: row.event_id,
-    eventType: row.event_type,
-    cardId: row.card_id ?? undefined,
     wasHintedAgain: row.was_hinted_again,
   }));
 }

@@ -1,8 +1,6 @@
 import { sql } from "kysely";
-import type { Pool } from "pg";
 import type { Instant } from "../domain/instant.ts";
 import { earliestKnown } from "../domain/instant.ts";
-import { byteaArray } from "./array-parameter.ts";
 import type { Database, QuarantineReason } from "./database.ts";
 
 export interface QuarantineEntry {
@@ -98,27 +96,24 @@ function countByKey(
 
 /** When the earliest delivery of each of these contents in the quarantine was signed, by the digest in hex. */
 export async function findQuarantinedTimes(
-  pool: Pool,
+  db: Database,
   contents: readonly { readonly bodySha256: Buffer }[],
 ): Promise<ReadonlyMap<string, Instant>> {
   if (contents.length === 0) return new Map();
-  const { rows } = await pool.query<{
+  const digests = contents.map(({ bodySha256 }) => bodySha256);
+  // One by one: of many PostgreSQL might read the whole table instead.
+  const { rows } = await sql<{
     body_sha256: Buffer;
     signed_at: Instant;
-  }>({
-    name: "find-quarantined-times",
-    // One by one: of many PostgreSQL might read the whole table instead.
-    text: `
-      select body_sha256, signed_at
-      from (
-        select body_sha256, (
-          select min(signed_at) from quarantined_events kept where kept.body_sha256 = content.body_sha256
-        ) as signed_at
-        from unnest($1::bytea[]) as content (body_sha256)
-      ) times
-      where signed_at is not null`,
-    values: [byteaArray(contents.map(({ bodySha256 }) => bodySha256))],
-  });
+  }>`/* find-quarantined-times */
+    select body_sha256, signed_at
+    from (
+      select body_sha256, (
+        select min(signed_at) from quarantined_events kept where kept.body_sha256 = content.body_sha256
+      ) as signed_at
+      from unnest(${digests}::bytea[]) as content (body_sha256)
+    ) times
+    where signed_at is not null`.execute(db);
   return new Map(
     rows.map((row) => [row.body_sha256.toString("hex"), row.signed_at]),
   );

@@ -1,4 +1,5 @@
-import type { Pool } from "pg";
+import { sql } from "kysely";
+import type { Database } from "./database.ts";
 
 // For statements without a row PostgreSQL checks all that it checks for others, that it takes writes, the tables, the
 // columns and the rights, and then writes nothing.
@@ -22,11 +23,11 @@ const WORKER_WRITES = `
   update earlier_copies set taken_at = taken_at where false returning event_id`;
 
 /** @throws what would keep a delivery from being stored by a connection of this pool */
-export async function checkReceiverWrites(pool: Pool): Promise<void> {
-  await pool.query(RECEIVER_WRITES);
+export async function checkReceiverWrites(db: Database): Promise<void> {
+  await sql.raw(RECEIVER_WRITES).execute(db);
 }
 
 /** @throws what would keep an event from being applied by a connection of this pool */
-export async function checkWorkerWrites(pool: Pool): Promise<void> {
-  await pool.query(WORKER_WRITES);
+export async function checkWorkerWrites(db: Database): Promise<void> {
+  await sql.raw(WORKER_WRITES).execute(db);
 }

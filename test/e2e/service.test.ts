@@ -18,7 +18,6 @@ import {
   queueKinds,
   startTestService,
 } from "../support/service.ts";
-import { waitFor } from "../support/wait-for.ts";
 
 /** How the service answers each published payload; all others are of types without a handler. */
 const { version: VERSION } = JSON.parse(
@@ -986,30 +985,3 @@ describe.each(queueKinds.filter(isAvailable))(
     });
   },
 );
-
-describe("the hints of an `api` process", () => {
-  test("tell a worker which events are about the same card", async () => {
-    const service = await startTestService({
-      queue: "postgres",
-      env: { ROLE: "api" },
-    });
-    const cards = ["card-a", "card-b", "card-a"];
-    for (const card_id of cards)
-      await deliver(service, aStatusUpdate({ card_id }));
-
-    const hints = async () => {
-      const jobs = await service.rows(
-        "select data ->> 'partitions' as partitions from bullmq.job order by seq",
-      );
-      return jobs.map((job) => String(job["partitions"])).join("");
-    };
-    await waitFor(async () => (await hints()).length === 6, {
-      what: "two digits for each event",
-    });
-    const [a, b, again] = (await hints()).match(/../g) ?? [];
-    await service.stop();
-
-    expect(again).toBe(a);
-    expect(b).not.toBe(a);
-  });
-});

@@ -4,7 +4,7 @@ import { createLogger } from "../../src/process/logger.ts";
 import { prepareDatabase } from "../../src/roles/prepare-database.ts";
 import { queueConnection, startService } from "../../src/service.ts";
 import { startWatchdog } from "../../src/process/watchdog.ts";
-import { within } from "../../src/process/within.ts";
+import { TimeoutError, within } from "../../src/process/within.ts";
 
 /*
  * One instance of the service as a process, as `serve` runs it, with a checkpoint that the suite can arm: it
@@ -76,8 +76,11 @@ await prepareDatabase(databaseUrl, queueConnection(config, databaseUrl), log);
 const service = await startService(config, databaseUrl, log, checkpoint);
 process.send?.("ready");
 await stopSignal;
-await within(config.shutdownTimeoutMs, service.stop(), () => {
-  log.warn("shutdown deadline passed");
-});
+await within(service.stop(), config.shutdownTimeoutMs, "stop").catch(
+  (error: unknown) => {
+    if (!(error instanceof TimeoutError)) throw error;
+    log.warn("shutdown deadline passed");
+  },
+);
 await watchdog.stop();
 process.exit();

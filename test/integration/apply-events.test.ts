@@ -9,8 +9,7 @@ import {
   reconcileEvents,
   takeBackOwedAttempts,
 } from "../../src/apply-events.ts";
-import type { RequeueOptions } from "../../src/sweep-stalled.ts";
-import { requeueStalled } from "../../src/sweep-stalled.ts";
+import { sweepStalled } from "../../src/sweep-stalled.ts";
 import type { Database } from "../../src/store/database.ts";
 import { recordEvents, takeStalledEvents } from "../../src/store/inbox.ts";
 import { aStatusUpdate } from "../support/deliveries.ts";
@@ -27,14 +26,13 @@ const idsOf = (events: readonly Payload[]) =>
 
 let database: TestDatabase;
 let reader: Reader;
-let pool: pg.Pool;
 let db: Database;
 let options: ReconcileOptions;
 
 beforeAll(async () => {
   database = await createTestDatabase();
   reader = openReader(database.url);
-  ({ pool, db } = openStore(database.url, {
+  ({ db } = openStore(database.url, {
     applicationName: "reconcile.test",
   }));
   options = reconcileOptions(db);
@@ -48,7 +46,7 @@ afterAll(async () => {
 
 async function record(...events: readonly Payload[]): Promise<string[]> {
   await recordEvents(
-    pool,
+    db,
     events.map((event) => inboxEntryOf(event)),
   );
   return idsOf(events);
@@ -607,7 +605,7 @@ describe("a database that keeps another time zone", () => {
 
       const failures: unknown[] = [];
       for (const event of events) {
-        await recordEvents(localStore.pool, [inboxEntryOf(event)]);
+        await recordEvents(localStore.db, [inboxEntryOf(event)]);
         const { failed } = await reconcileEvents(
           [event.event_id],
           reconcileOptions(localStore.db),
@@ -631,7 +629,6 @@ describe("a database that keeps another time zone", () => {
 
 describe("the search for stalled events", () => {
   let own: TestDatabase;
-  let ownPool: pg.Pool;
   let ownDb: Database;
   let ownReader: Reader;
   let queue: EventQueue;
@@ -639,10 +636,10 @@ describe("the search for stalled events", () => {
   beforeAll(async () => {
     own = await createTestDatabase();
     ownReader = openReader(own.url);
-    ({ pool: ownPool, db: ownDb } = openStore(own.url));
+    ({ db: ownDb } = openStore(own.url));
     queue = createEventQueue(
       { kind: "postgres", url: own.url },
-      { log: { warn: () => undefined } },
+      { onError: () => undefined, onEviction: () => undefined },
     );
   });
 
@@ -662,19 +659,12 @@ describe("the search for stalled events", () => {
     );
   };
 
-  /** A hint younger than this is left alone. */
-  const GRACE_MS = 1_000;
-
-  const sweep = (more: Partial<RequeueOptions> = {}) =>
-    requeueStalled({
+  const sweep = () =>
+    sweepStalled({
+      db: ownDb,
+      queue,
+      apply: () => Promise.reject(new Error("the queue is there")),
       signal: AbortSignal.timeout(4_000),
-      oldestWaitingAt: () => queue.oldestWaitingAt(),
-      takeStalled: (placedBefore, limit) =>
-        takeStalledEvents(ownDb, GRACE_MS, placedBefore, limit),
-      enqueue: (events, oneByOne) =>
-        queue.enqueue({ events, name: "stalled", oneByOne }),
-      reconcile: () => Promise.reject(new Error("the queue is there")),
-      ...more,
     });
 
   test("does nothing on an empty inbox", async () => {
@@ -685,7 +675,7 @@ describe("the search for stalled events", () => {
   test("finds what was never hinted, once by two instances at once", async () => {
     const events = Array.from({ length: 450 }, () => aStatusUpdate());
     await recordEvents(
-      ownPool,
+      ownDb,
       events.map((event) => inboxEntryOf(event)),
     );
     await ownReader.rows(
@@ -714,7 +704,7 @@ describe("the search for stalled events", () => {
 
   test("finds what lost its hint beside those that wait in the queue", async () => {
     const lost = aStatusUpdate();
-    await recordEvents(ownPool, [inboxEntryOf(lost)]);
+    await recordEvents(ownDb, [inboxEntryOf(lost)]);
     await ownReader.rows(
       "update webhook_events set received_at = now() - interval '1 minute' where event_id = $1",
       [lost.event_id],
@@ -735,7 +725,7 @@ describe("a search that takes longer than the grace of a hint", () => {
     const { pool: ownPool, db: ownDb } = openStore(own.url);
     const events = Array.from({ length: 450 }, () => aStatusUpdate());
     await recordEvents(
-      ownPool,
+      ownDb,
       events.map((event) => inboxEntryOf(event)),
     );
     await ownPool.query(
@@ -743,17 +733,19 @@ describe("a search that takes longer than the grace of a hint", () => {
     );
     const hinted: string[] = [];
 
-    await requeueStalled({
-      signal: AbortSignal.timeout(3_000),
-      oldestWaitingAt: () => Promise.resolve(undefined),
-      takeStalled: (placedBefore, limit) =>
-        takeStalledEvents(ownDb, 50, placedBefore, limit),
-      enqueue: async (batch) => {
-        hinted.push(...batch.map(({ eventId }) => eventId));
-        // As slow as a queue can be that still answers, in proportion to the grace.
-        await sleep(60);
+    await sweepStalled({
+      db: ownDb,
+      queue: {
+        oldestWaitingAt: () => Promise.resolve(undefined),
+        enqueue: async ({ eventIds }) => {
+          hinted.push(...eventIds);
+          // As slow as a queue can be that still answers, in proportion to the grace.
+          await sleep(60);
+        },
       },
-      reconcile: () => Promise.reject(new Error("the queue is there")),
+      apply: () => Promise.reject(new Error("the queue is there")),
+      signal: AbortSignal.timeout(3_000),
+      graceMs: 50,
     });
     await ownDb.destroy();
     await own.drop();
@@ -774,9 +766,9 @@ describe("a running service", () => {
   });
 
   test("applies an event that nobody hinted at, within its period and the grace of a hint", async () => {
-    const { pool: ownPool } = openStore(service.databaseUrl);
-    await recordEvents(ownPool, [inboxEntryOf(aStatusUpdate())]);
-    await ownPool.end();
+    const own = openStore(service.databaseUrl);
+    await recordEvents(own.db, [inboxEntryOf(aStatusUpdate())]);
+    await own.close();
 
     await service.untilApplied(6_000);
 
@@ -787,13 +779,13 @@ describe("a running service", () => {
 
   test("gives an event up after its attempts, beside others that are applied", async () => {
     const poison = aStatusUpdate();
-    const { pool: ownPool } = openStore(service.databaseUrl);
+    const own = openStore(service.databaseUrl);
     const neighbour = aStatusUpdate();
-    await recordEvents(ownPool, [
+    await recordEvents(own.db, [
       { ...inboxEntryOf(poison), body: '{"event_id":"canary"}' },
       inboxEntryOf(neighbour),
     ]);
-    await ownPool.end();
+    await own.close();
 
     await service.untilApplied(20_000);
 

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import type { Pool } from "pg";
 import type { Authorization } from "../../src/domain/authorization.ts";
 import { applyToAuthorization } from "../../src/domain/authorization.ts";
 import type { CardEvent } from "../../src/domain/card-event.ts";
@@ -18,9 +17,7 @@ import { replayQuarantined } from "../../src/operate/replay.ts";
 import { toRow as toAuthorizationRow } from "../../src/store/authorizations.ts";
 import { toRow as toCardRow } from "../../src/store/cards.ts";
 import type { Database } from "../../src/store/database.ts";
-import { isDataFault } from "../../src/store/errors.ts";
-import { findCopies, recordEvents } from "../../src/store/inbox.ts";
-import { quarantine } from "../../src/store/quarantine.ts";
+import { recordEvents } from "../../src/store/inbox.ts";
 import { decodeKeptEvent } from "../../src/uqpay/decode-event.ts";
 import { sign } from "../../src/uqpay/signature.ts";
 import type { TestDatabase } from "../support/database.ts";
@@ -33,7 +30,12 @@ import {
 } from "../support/deliveries.ts";
 import type { Payload } from "../support/fixtures.ts";
 import { SECRET, openReader } from "../support/service.ts";
-import { inboxEntryOf, openStore, reconcileOptions } from "../support/store.ts";
+import {
+  inboxEntryOf,
+  openStore,
+  receiverOptions,
+  reconcileOptions,
+} from "../support/store.ts";
 
 const RUNS = 40;
 const SIGNED_FROM_MS = Date.parse("2026-04-12T10:00:10Z");
@@ -237,13 +239,12 @@ const copiesScenario = fc
 
 describe("the projection in the database", () => {
   let database: TestDatabase;
-  let pool: Pool;
   let db: Database;
   let run = 0;
 
   beforeAll(async () => {
     database = await createTestDatabase();
-    ({ pool, db } = openStore(database.url));
+    ({ db } = openStore(database.url));
   });
 
   afterAll(async () => {
@@ -266,7 +267,7 @@ describe("the projection in the database", () => {
             ),
           }));
           await recordEvents(
-            pool,
+            db,
             received.map((index) => entryOf(events[index])),
           );
           const apply = async (indexes: readonly number[]) => {
@@ -369,19 +370,12 @@ describe("the projection in the database", () => {
     await Promise.all(
       instances.map(async (batches) => {
         const receiver = createWebhookReceiver({
+          ...receiverOptions(db),
           rules: { secrets: [SECRET], toleranceSeconds: TOLERANCE_SECONDS },
           nowMs: () => DELIVERED_AT_MS,
-          onVerified: () => undefined,
-          record: (entries) => recordEvents(pool, entries),
-          findCopies: (entries) => findCopies(pool, entries),
-          onBatch: () => undefined,
-          quarantine: (entries) => quarantine(db, entries),
-          onRefused: () => undefined,
-          onRecorded: (news) => {
+          placeHints: (news) => {
             hinted.push(...news.map(({ eventId }) => eventId));
           },
-          onUnreadable: () => undefined,
-          isItemFault: isDataFault,
         });
         for (const batch of batches)
           await Promise.all([

@@ -28,6 +28,7 @@ import {
   type QueueConnection,
 } from "../../src/queue/queue-connection.ts";
 import type { HintJob } from "../../src/queue/bullmq.ts";
+import { createErrorReporter } from "../../src/roles/error-reporter.ts";
 import { openRedisWorker } from "../../src/queue/redis-backend.ts";
 import {
   findFreePort,
@@ -47,8 +48,6 @@ const describeOwnRedis =
     : describe;
 
 /** Whatever a test opens, closed after it in reverse order. */
-const eventsOf = (...ids: string[]) => ids.map((eventId) => ({ eventId }));
-
 const toClose: (() => Promise<unknown>)[] = [];
 
 afterEach(async () => {
@@ -84,13 +83,13 @@ for (const { name, describeBackend, open } of backends) {
 
     test("ids come out as they went in, oldest first", async () => {
       const queue = openQueue(backend.connection);
-      await queue.enqueue({ events: eventsOf("a:1", "2", "é"), name: "batch" });
+      await queue.enqueue({ eventIds: ["a:1", "2", "é"], name: "batch" });
       await queue.enqueue({
-        events: eventsOf("b"),
+        eventIds: ["b"],
         name: "card.update.succeeded",
       });
       await queue.enqueue({
-        events: eventsOf("c"),
+        eventIds: ["c"],
         name: "again",
         oneByOne: true,
       });
@@ -106,40 +105,17 @@ for (const { name, describeBackend, open } of backends) {
       });
     });
 
-    test("a job says which of its events are about the same thing, and not about what", async () => {
-      const queue = openQueue(backend.connection);
-      await queue.enqueue({
-        events: [
-          { eventId: "1", cardId: "card a" },
-          { eventId: "2", cardId: "card b" },
-          { eventId: "3", cardId: "card a" },
-        ],
-        name: "batch",
-      });
-
-      const [stored] = await backend.storedData();
-      const jobs = collectJobs(backend.connection);
-
-      expect(JSON.stringify(stored)).not.toContain("card");
-      await eventually(() => {
-        expect(jobs).toHaveLength(1);
-      });
-      const [a, b, again] = jobs[0]?.partitions ?? [];
-      expect(again).toBe(a);
-      expect(b).not.toBe(a);
-    });
-
     test("a job holds the ids and nothing else", async () => {
       const queue = openQueue(backend.connection);
 
-      await queue.enqueue({ events: eventsOf("a"), name: "one" });
+      await queue.enqueue({ eventIds: ["a"], name: "one" });
       await queue.enqueue({
-        events: eventsOf("b"),
+        eventIds: ["b"],
         name: "two",
         oneByOne: true,
       });
       await queue.enqueue({
-        events: eventsOf("c"),
+        eventIds: ["c"],
         name: "three",
         oneByOne: false,
       });
@@ -154,13 +130,13 @@ for (const { name, describeBackend, open } of backends) {
     test("a hint wakes an idle worker", async () => {
       const jobs = collectJobs(backend.connection);
       const queue = openQueue(backend.connection);
-      await queue.enqueue({ events: eventsOf("first"), name: "t" });
+      await queue.enqueue({ eventIds: ["first"], name: "t" });
       await eventually(() => {
         expect(jobs).toHaveLength(1);
       });
 
       const hintedAt = Date.now();
-      await queue.enqueue({ events: eventsOf("second"), name: "t" });
+      await queue.enqueue({ eventIds: ["second"], name: "t" });
       await eventually(() => {
         expect(jobs).toHaveLength(2);
       });
@@ -171,8 +147,8 @@ for (const { name, describeBackend, open } of backends) {
 
     test("a job that fails does not stop the next one and leaves nothing behind", async () => {
       const queue = openQueue(backend.connection);
-      await queue.enqueue({ events: eventsOf("bad"), name: "t" });
-      await queue.enqueue({ events: eventsOf("good"), name: "t" });
+      await queue.enqueue({ eventIds: ["bad"], name: "t" });
+      await queue.enqueue({ eventIds: ["good"], name: "t" });
 
       const log = createMemoryLog();
       const jobs = collectJobs(backend.connection, {
@@ -199,12 +175,12 @@ for (const { name, describeBackend, open } of backends) {
       const jobs = collectJobs(backend.connection);
       const hintedAt = Date.now();
       await queue.enqueue({
-        events: eventsOf("later"),
+        eventIds: ["later"],
         name: "t",
         delayMs: 700,
       });
       const waitingAt = await queue.oldestWaitingAt();
-      await queue.enqueue({ events: eventsOf("now"), name: "t" });
+      await queue.enqueue({ eventIds: ["now"], name: "t" });
 
       await eventually(() => {
         expect(jobs).toHaveLength(2);
@@ -221,7 +197,7 @@ for (const { name, describeBackend, open } of backends) {
       const addedAt: number[] = [];
       for (const id of ["a", "b", "c"]) {
         addedAt.push(Date.now());
-        await queue.enqueue({ events: eventsOf(id), name: "t" });
+        await queue.enqueue({ eventIds: [id], name: "t" });
         await delay(20);
       }
 
@@ -245,8 +221,8 @@ for (const { name, describeBackend, open } of backends) {
     test("a hint that was delayed is as old as the end of its delay", async () => {
       const queue = openQueue(backend.connection);
       const hintedAt = Date.now();
-      await queue.enqueue({ events: eventsOf("a"), name: "t", delayMs: 400 });
-      await queue.enqueue({ events: eventsOf("b"), name: "t", delayMs: 400 });
+      await queue.enqueue({ eventIds: ["a"], name: "t", delayMs: 400 });
+      await queue.enqueue({ eventIds: ["b"], name: "t", delayMs: 400 });
       // From here on: the second was perhaps placed later, and its delay ends later.
       await delay(450);
 
@@ -274,9 +250,9 @@ for (const { name, describeBackend, open } of backends) {
           await gate.opened;
           finished = true;
         },
-        { concurrency: 1, log: silentLog },
+        { concurrency: 1, ...silent },
       );
-      await queue.enqueue({ events: eventsOf("a"), name: "t" });
+      await queue.enqueue({ eventIds: ["a"], name: "t" });
       await started.opened;
 
       const closed = worker.close();
@@ -294,7 +270,7 @@ for (const { name, describeBackend, open } of backends) {
       const queue = openQueue(backend.connection);
       const timing = { lockDurationMs: 1_000, stalledIntervalMs: 500 };
       const child = startWorkerProcess(backend.connection, timing);
-      await queue.enqueue({ events: eventsOf("a", "b"), name: "t" });
+      await queue.enqueue({ eventIds: ["a", "b"], name: "t" });
       await child.hasJob;
 
       child.process.kill("SIGKILL");
@@ -316,7 +292,7 @@ for (const { name, describeBackend, open } of backends) {
       const jobs = collectJobs(backend.connection);
 
       for (let i = 0; i < 300; i += 1) {
-        await queue.enqueue({ events: eventsOf(String(i)), name: "t" });
+        await queue.enqueue({ eventIds: [String(i)], name: "t" });
       }
       await eventually(() => {
         expect(jobs).toHaveLength(300);
@@ -335,7 +311,7 @@ describe("a session of the queue on PostgreSQL", () => {
     await backend.watchSettings();
 
     await openQueue(backend.connection).enqueue({
-      events: eventsOf("a"),
+      eventIds: ["a"],
       name: "t",
     });
 
@@ -354,7 +330,7 @@ describe("a session of the queue on PostgreSQL", () => {
     const queue = openQueue(connection);
     const jobs = collectJobs(connection);
 
-    await queue.enqueue({ events: eventsOf("b"), name: "t" });
+    await queue.enqueue({ eventIds: ["b"], name: "t" });
 
     await eventually(() => {
       expect(jobs).toEqual([{ eventIds: ["b"], oneByOne: false }]);
@@ -382,12 +358,12 @@ describe("the queue on PostgreSQL, when things go wrong", () => {
     const queue = openQueue(connection);
     const jobs = collectJobs(connection);
     await expect(queue.ping()).rejects.toThrow(/not initialized/);
-    await expect(
-      queue.enqueue({ events: eventsOf("a"), name: "t" }),
-    ).rejects.toThrow(/not initialized/);
+    await expect(queue.enqueue({ eventIds: ["a"], name: "t" })).rejects.toThrow(
+      /not initialized/,
+    );
 
     await Promise.all([1, 2, 3].map(() => migrateQueue(connection)));
-    await queue.enqueue({ events: eventsOf("b"), name: "t" });
+    await queue.enqueue({ eventIds: ["b"], name: "t" });
 
     await eventually(async () => {
       expect(jobs).toEqual([{ eventIds: ["b"], oneByOne: false }]);
@@ -412,7 +388,7 @@ describe("the queue on PostgreSQL, when things go wrong", () => {
 
     await startProxy(backend.connection.url, undefined, port);
     const startedAt = Date.now();
-    await eventually(() => queue.enqueue({ events: eventsOf("a"), name: "t" }));
+    await eventually(() => queue.enqueue({ eventIds: ["a"], name: "t" }));
 
     await eventually(async () => {
       expect(jobs).toEqual([{ eventIds: ["a"], oneByOne: false }]);
@@ -424,15 +400,13 @@ describe("the queue on PostgreSQL, when things go wrong", () => {
   test("after its connections were cut it goes on by itself", async () => {
     const queue = openQueue(backend.connection);
     const jobs = collectJobs(backend.connection);
-    await queue.enqueue({ events: eventsOf("before"), name: "t" });
+    await queue.enqueue({ eventIds: ["before"], name: "t" });
     await eventually(async () => {
       expect(await backend.countJobs()).toBe(0);
     });
 
     await backend.cutConnections();
-    await eventually(() =>
-      queue.enqueue({ events: eventsOf("after"), name: "t" }),
-    );
+    await eventually(() => queue.enqueue({ eventIds: ["after"], name: "t" }));
 
     await eventually(() => {
       expect(jobs.map(({ eventIds }) => eventIds[0])).toContain("after");
@@ -456,16 +430,16 @@ describe("a server that ends right behind its queue and worker on PostgreSQL", (
     }));
     const connection = { kind: "postgres", url } as const;
     const log = createMemoryLog();
-    const queue = createEventQueue(connection, { log });
+    const queue = createEventQueue(connection, reportTo(log));
     const jobs: EventJob[] = [];
     const worker = createEventWorker(
       connection,
       async (job) => {
         jobs.push(job);
       },
-      { concurrency: 1, log },
+      { concurrency: 1, ...reportTo(log) },
     );
-    await queue.enqueue({ events: eventsOf("a"), name: "t" });
+    await queue.enqueue({ eventIds: ["a"], name: "t" });
     await eventually(() => {
       expect(jobs).toHaveLength(1);
       expect(isListening).toBe(true);
@@ -503,7 +477,7 @@ describe("a worker on PostgreSQL that waits for notifications", () => {
     });
     const jobs = collectJobs({ kind: "postgres", url });
     const queue = openQueue(backend.connection);
-    await queue.enqueue({ events: eventsOf("before"), name: "t" });
+    await queue.enqueue({ eventIds: ["before"], name: "t" });
     await eventually(async () => {
       expect(await backend.countJobs()).toBe(0);
     });
@@ -514,7 +488,7 @@ describe("a worker on PostgreSQL that waits for notifications", () => {
       expect(ended).toBeGreaterThan(2);
     });
     isAbrupt = false;
-    await queue.enqueue({ events: eventsOf("after"), name: "t" });
+    await queue.enqueue({ eventIds: ["after"], name: "t" });
 
     await eventually(() => {
       expect(jobs.map(({ eventIds }) => eventIds)).toEqual([
@@ -553,7 +527,7 @@ describe("a worker on PostgreSQL that waits for notifications", () => {
 
     const hintedAt = Date.now();
     await openQueue(backend.connection).enqueue({
-      events: eventsOf("a"),
+      eventIds: ["a"],
       name: "t",
     });
     await eventually(() => {
@@ -591,7 +565,7 @@ describeOwnRedis("the queue on Redis, when things go wrong", () => {
   ): Promise<void> {
     const id = randomUUID();
     await eventually(async () => {
-      await queue.enqueue({ events: eventsOf(id), name: "t" });
+      await queue.enqueue({ eventIds: [id], name: "t" });
     }, withinMs);
     await eventually(() => {
       expect(jobs.map(({ eventIds }) => eventIds[0])).toContain(id);
@@ -604,7 +578,7 @@ describeOwnRedis("the queue on Redis, when things go wrong", () => {
     const jobs = collectJobs(connectTo(port));
     await expect(queue.ping()).rejects.toThrow();
     await expect(
-      queue.enqueue({ events: eventsOf("lost"), name: "t" }),
+      queue.enqueue({ eventIds: ["lost"], name: "t" }),
     ).rejects.toThrow();
 
     await startServer([], port);
@@ -656,7 +630,7 @@ describeOwnRedis("the queue on Redis, when things go wrong", () => {
       Array.from({ length: 200 }, async (_, i) => {
         const hintedAt = Date.now();
         await expect(
-          queue.enqueue({ events: eventsOf(String(i)), name: "t" }),
+          queue.enqueue({ eventIds: [String(i)], name: "t" }),
         ).rejects.toThrow();
         return Date.now() - hintedAt;
       }),
@@ -675,11 +649,11 @@ describeOwnRedis("the queue on Redis, when things go wrong", () => {
     const server = await startServer();
     const redis = openRedis(server.url);
     const queue = openQueue(connectTo(server.port));
-    await queue.enqueue({ events: eventsOf("waits"), name: "t" });
+    await queue.enqueue({ eventIds: ["waits"], name: "t" });
     await redis.config("SET", "maxmemory", "1");
 
     await expect(
-      queue.enqueue({ events: eventsOf("refused"), name: "t" }),
+      queue.enqueue({ eventIds: ["refused"], name: "t" }),
     ).rejects.toThrow(/OOM/);
     const startedAt = Date.now();
     const jobs = collectJobs(connectTo(server.port));
@@ -720,9 +694,9 @@ describeOwnRedis("the queue on Redis, when things go wrong", () => {
     });
     await expect(queue.ping()).rejects.toThrow();
 
-    expect(log.lines.map(({ message }) => message).sort()).toEqual([
-      "connection of the queue failed",
-      "connection of the worker failed",
+    expect(log.lines.map(({ message }) => message)).toEqual([
+      "connection lost", // the queue's
+      "connection lost", // the worker's
     ]);
     expect(JSON.stringify(log.lines)).toContain("WRONGPASS");
     expect(JSON.stringify(log.lines)).not.toContain("wrong-password");
@@ -730,10 +704,10 @@ describeOwnRedis("the queue on Redis, when things go wrong", () => {
 
   test("queue and worker close in time when Redis is away", async () => {
     const connection = connectTo(await findFreePort());
-    const queue = createEventQueue(connection, { log: silentLog });
+    const queue = createEventQueue(connection, silent);
     const worker = createEventWorker(connection, () => Promise.resolve(), {
       concurrency: 1,
-      log: silentLog,
+      ...silent,
     });
     await expect(queue.ping()).rejects.toThrow();
 
@@ -761,7 +735,7 @@ describeOwnRedis("the queue on Redis, when things go wrong", () => {
       },
     );
     await openQueue(connectTo(server.port)).enqueue({
-      events: eventsOf("a"),
+      eventIds: ["a"],
       name: "n",
     });
     await eventually(() => {
@@ -947,22 +921,36 @@ async function startProxy(
 
 interface MemoryLog {
   readonly lines: { readonly fields: object; readonly message: string }[];
-  warn(fields: object, message: string): void;
 }
 
 function createMemoryLog(): MemoryLog {
-  const lines: MemoryLog["lines"] = [];
-  return { lines, warn: (fields, message) => lines.push({ fields, message }) };
+  return { lines: [] };
 }
 
-const silentLog = { warn: () => undefined };
+/** As the service logs what a queue and a worker report. */
+function reportTo({ lines }: MemoryLog) {
+  const note = (fields: object, message: string) =>
+    lines.push({ fields, message });
+  const report = (message: string) =>
+    createErrorReporter({ warn: note, error: note }, message, "warn", 1);
+  return {
+    onJobFailed: report("job failed"),
+    onError: report("connection lost"),
+    onEviction: () => undefined,
+  };
+}
+
+const silent = reportTo(createMemoryLog());
 
 function openQueue(
   connection: QueueConnection,
   timeoutMs = 2_000,
   log: MemoryLog = createMemoryLog(),
 ): EventQueue {
-  const queue = createEventQueue(connection, { log, timeoutMs });
+  const queue = createEventQueue(connection, {
+    ...reportTo(log),
+    timeoutMs,
+  });
   toClose.push(() => queue.close());
   return queue;
 }
@@ -988,7 +976,7 @@ function collectJobs(
     },
     {
       concurrency: 1,
-      log: options.log ?? createMemoryLog(),
+      ...reportTo(options.log ?? createMemoryLog()),
       ...options.timing,
     },
   );
@@ -1020,7 +1008,7 @@ function startWorkerProcess(
         console.log("has the job");
         return new Promise(() => {});
       },
-      { concurrency: 1, log: console, ...${JSON.stringify(timing)} },
+      { concurrency: 1, onError: console.warn, ...${JSON.stringify(timing)} },
     );`;
   const child = spawn(
     process.execPath,

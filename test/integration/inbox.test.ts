@@ -40,7 +40,7 @@ const storedBodies = async (event: Payload): Promise<unknown> =>
   ).rows;
 
 const record = (events: readonly Payload[]) =>
-  recordEvents(store.pool, entriesOf(events));
+  recordEvents(store.db, entriesOf(events));
 
 describe("in the order of its entries", () => {
   test("what is new is recorded; a copy beside it is a duplicate, another content a conflict", async () => {
@@ -117,7 +117,7 @@ test("what is looked for is a copy, another content, or not there, in the order 
   await record([stored]);
 
   const found = await findCopies(
-    store.pool,
+    store.db,
     entriesOf([changed(stored), fresh, stored, stored]),
   );
 

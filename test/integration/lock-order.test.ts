@@ -25,7 +25,7 @@ afterAll(async () => {
 
 test("events are locked in the order of their ids, however they lie in the table and are asked for", async () => {
   for (const event_id of ["c", "b", "a"])
-    await recordEvents(store.pool, [
+    await recordEvents(store.db, [
       inboxEntryOf(aStatusUpdate({}, { event_id })),
     ]);
   const holder = await store.pool.connect();

@@ -55,7 +55,7 @@ async function rows(): Promise<unknown> {
 
 test("what was applied and lost in a crash of PostgreSQL waits again, and is applied again", async () => {
   const event = aStatusUpdate({ card_status: "FROZEN" });
-  await recordEvents(store.pool, [inboxEntryOf(event)]);
+  await recordEvents(store.db, [inboxEntryOf(event)]);
   await reconcileEvents([event.event_id], reconcileOptions(store.db));
   expect(await rows()).toEqual([{ state: "processed", card_status: "FROZEN" }]);
 

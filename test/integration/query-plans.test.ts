@@ -74,7 +74,7 @@ function someEvents(count: number): Payload[] {
 
 const record = (events: readonly Payload[]) =>
   recordEvents(
-    watch.pool,
+    watch.db,
     events.map((event) => inboxEntryOf(event)),
   );
 
@@ -164,7 +164,7 @@ describe.each([
 
     test("a stale or conflicting delivery", async () => {
       const accesses = await watch.accessesOf(async () => {
-        await findCopies(watch.pool, [
+        await findCopies(watch.db, [
           {
             eventId: "event-7",
             bodySha256: sha256(aStatusUpdate()),

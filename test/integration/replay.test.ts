@@ -7,8 +7,6 @@ import { verifyProjection } from "../../src/operate/recompute.ts";
 import { reconcileEvents } from "../../src/apply-events.ts";
 import { replayEvent, replayQuarantined } from "../../src/operate/replay.ts";
 import type { Database } from "../../src/store/database.ts";
-import { isDataFault } from "../../src/store/errors.ts";
-import { findCopies, recordEvents } from "../../src/store/inbox.ts";
 import { quarantine } from "../../src/store/quarantine.ts";
 import { sign } from "../../src/uqpay/signature.ts";
 import type { TestDatabase } from "../support/database.ts";
@@ -24,7 +22,11 @@ import {
 import type { Payload } from "../support/fixtures.ts";
 import type { Reader } from "../support/service.ts";
 import { SECRET, openReader } from "../support/service.ts";
-import { openStore, reconcileOptions } from "../support/store.ts";
+import {
+  openStore,
+  receiverOptions,
+  reconcileOptions,
+} from "../support/store.ts";
 
 /** A database with the two use cases over it, and no server and no queue: what is applied, a test applies. */
 interface Inbox {
@@ -42,20 +44,11 @@ interface Inbox {
 
 async function openInbox(): Promise<Inbox> {
   const database: TestDatabase = await createTestDatabase();
-  const { pool, db } = openStore(database.url);
+  const { db } = openStore(database.url);
   const reader = openReader(database.url);
   const receiver = createWebhookReceiver({
+    ...receiverOptions(db),
     rules: { secrets: [SECRET], toleranceSeconds: 300 },
-    nowMs: Date.now,
-    record: (entries) => recordEvents(pool, entries),
-    quarantine: (entries) => quarantine(db, entries),
-    findCopies: (entries) => findCopies(pool, entries),
-    onVerified: () => undefined,
-    onBatch: () => undefined,
-    onRefused: () => undefined,
-    onRecorded: () => undefined,
-    onUnreadable: () => undefined,
-    isItemFault: isDataFault,
   });
   return {
     db,

@@ -1,14 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { loadConfig } from "../../src/config.ts";
-import { pruneBodies } from "../../src/operate/prune.ts";
+import { pruneBodies, retentionLimit } from "../../src/operate/prune.ts";
 import { replayEvent, replayQuarantined } from "../../src/operate/replay.ts";
 import type { Database } from "../../src/store/database.ts";
-import {
-  countOldBodies,
-  dropOldBodies,
-  dropResolvedBodies,
-} from "../../src/store/retention.ts";
+import { countOldBodies, dropOldBodies } from "../../src/store/retention.ts";
 import {
   aStatusUpdate,
   anMccDecline,
@@ -35,14 +31,7 @@ afterAll(async () => {
 
 const DAY_MS = 86_400_000;
 const limit = () => new Date(Date.now() - 30 * DAY_MS);
-const prune = () =>
-  pruneBodies(limit(), {
-    dropOldBodies: (before, count) => dropOldBodies(db, before, count),
-    dropResolvedBodies: (before, count) =>
-      dropResolvedBodies(db, before, count),
-    signal: new AbortController().signal,
-    pause: () => Promise.resolve(),
-  });
+const prune = () => pruneBodies(db, limit(), { pauseMs: 0 });
 
 async function stored(event: Payload): Promise<Payload> {
   const answer = await deliver(service, event);
@@ -290,6 +279,54 @@ describe("retention", () => {
       state: "processed",
       attempts: 1,
     });
+  });
+});
+
+describe("pruning", () => {
+  const storeOld = (count: number) =>
+    service.rows(
+      `insert into webhook_events (event_id, event_type, body, body_sha256, signed_at, received_at, state)
+       select gen_random_uuid(), 'x', '{}', '\\x00', now(), now() - interval '1 year', 'ignored'
+       from generate_series(1, $1) n`,
+      [count],
+    );
+
+  test("goes batch by batch of a bounded size until nothing is left", async () => {
+    await prune();
+    await storeOld(2_001);
+    const batches: number[] = [];
+
+    const counts = await pruneBodies(db, limit(), {
+      pauseMs: 0,
+      onDropped: (count) => batches.push(count),
+    });
+
+    expect(counts).toEqual({ events: 2_001, quarantined: 0 });
+    expect(batches).toEqual([1_000, 1_000, 1, 0]);
+  });
+
+  test("ends after the batch under way once it is told to stop", async () => {
+    await storeOld(2_000);
+    const stopping = new AbortController();
+
+    const counts = await pruneBodies(db, limit(), {
+      pauseMs: 0,
+      signal: stopping.signal,
+      onDropped: () => {
+        stopping.abort();
+      },
+    });
+
+    expect(counts).toEqual({ events: 1_000, quarantined: 0 });
+    expect(await prune()).toMatchObject({ events: 1_000 });
+  });
+
+  test("drops what came so many times 24 hours ago", () => {
+    const nowMs = Date.parse("2026-04-12T10:00:00Z");
+
+    expect(retentionLimit(30, nowMs)).toEqual(
+      new Date("2026-03-13T10:00:00.000Z"),
+    );
   });
 });
 

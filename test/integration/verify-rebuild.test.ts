@@ -7,7 +7,6 @@ import {
   expect,
   test,
 } from "@jest/globals";
-import type { Pool } from "pg";
 import {
   rebuildProjection,
   verifyProjection,
@@ -35,12 +34,11 @@ import { inboxEntryOf, openStore, reconcileOptions } from "../support/store.ts";
 const LONG_MS = 60_000;
 
 let service: TestService;
-let pool: Pool;
 let db: Database;
 
 beforeAll(async () => {
   service = await startTestService({ queue: "postgres" });
-  ({ pool, db } = openStore(service.databaseUrl));
+  ({ db } = openStore(service.databaseUrl));
 });
 
 afterAll(async () => {
@@ -82,7 +80,7 @@ async function tell(...events: readonly Payload[]): Promise<void> {
 /** Many events in one transaction of the inbox and one of the projection, as under load. */
 async function applyAtOnce(events: readonly Payload[]): Promise<void> {
   await recordEvents(
-    pool,
+    db,
     events.map((event) => inboxEntryOf(event)),
   );
   const { failed } = await reconcileEvents(
@@ -225,7 +223,7 @@ describe("verifying", () => {
         transaction_id: transactionId,
         merchant_data: { name: "Late Shop" },
       });
-      await recordEvents(pool, [inboxEntryOf(event)]);
+      await recordEvents(db, [inboxEntryOf(event)]);
       const apply = () =>
         reconcileEvents([event.event_id], reconcileOptions(db));
 

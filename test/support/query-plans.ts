@@ -1,6 +1,6 @@
 import type pg from "pg";
-import { createPool } from "../../src/store/database.ts";
-import type { PoolOptions } from "../../src/store/database.ts";
+import { createDatabase, createPool } from "../../src/store/database.ts";
+import type { Database, PoolOptions } from "../../src/store/database.ts";
 
 /** What a node of a plan did with a table. */
 export interface TableAccess {
@@ -14,6 +14,7 @@ export interface TableAccess {
 
 export interface PlanWatch {
   readonly pool: pg.Pool;
+  readonly db: Database;
   /** How the tables were read by the statements that `work` sent through the pool. */
   readonly accessesOf: (
     work: () => Promise<unknown>,
@@ -57,6 +58,7 @@ export function watchPlans(
   });
   return {
     pool,
+    db: createDatabase(pool),
     accessesOf: async (work) => {
       plans = [];
       await work();

@@ -2,6 +2,7 @@ import type pg from "pg";
 import { noCheckpoint } from "../../src/process/checkpoint.ts";
 import type { Instant } from "../../src/domain/instant.ts";
 import { instantFromEpochMs } from "../../src/domain/instant.ts";
+import type { ReceiverOptions } from "../../src/receive-webhook.ts";
 import type { ReconcileOptions } from "../../src/apply-events.ts";
 import type { Database, PoolOptions } from "../../src/store/database.ts";
 import { createDatabase, createPool } from "../../src/store/database.ts";
@@ -52,6 +53,19 @@ export function inboxEntryOf(
     signedAt,
     state: "received",
     issues: [],
+  };
+}
+
+/** A receiver that tells nobody; a test says whose secrets it knows. */
+export function receiverOptions(db: Database): Omit<ReceiverOptions, "rules"> {
+  const silent = () => undefined;
+  return {
+    db,
+    nowMs: Date.now,
+    placeHints: silent,
+    metrics: { verified: silent, unreadable: silent },
+    log: { debug: silent, info: silent, warn: silent },
+    checkpoint: noCheckpoint,
   };
 }
 

@@ -8,19 +8,13 @@ class ItemFault extends Error {}
 function aBatcher({
   maxBatch = 3,
   maxWaiting = 10,
-  halveFrom = Infinity,
-  sizeOf = (): number => 1,
 }: {
   maxBatch?: number;
   maxWaiting?: number;
-  halveFrom?: number;
-  sizeOf?: (item: number) => number;
 } = {}) {
   const flushes: { items: number[]; end: (error?: Error) => void }[] = [];
   const batcher = createBatcher<number, string>({
     maxBatch,
-    halveFrom,
-    sizeOf,
     maxWaiting,
     isItemFault: (error) => error instanceof ItemFault,
     flush: (items) =>
@@ -84,59 +78,6 @@ describe("an idle batcher", () => {
   });
 });
 
-describe("a batcher that halves", () => {
-  const halving = { maxBatch: 20, maxWaiting: 100, halveFrom: 8 };
-  /** Each asks again when it is answered, as a sender does that waits for its answers. */
-  const ask = async (add: (item: number) => Promise<unknown>) => {
-    for (let item = 0; item < 3; item++) {
-      await add(item);
-      await settle();
-    }
-  };
-  const sizesOf = async (
-    { flushes, batches }: ReturnType<typeof aBatcher>,
-    count: number,
-  ) => {
-    for (let index = 0; index < count; index++) {
-      flushes[index]?.end();
-      await settle();
-      await settle();
-    }
-    return batches().map((batch) => batch.length);
-  };
-
-  test("keeps two batches of one size going, also when they began as a small and a large one", async () => {
-    const batcher = aBatcher(halving);
-    const senders = Array.from({ length: 4 }, () => ask(batcher.add));
-    await settle();
-    senders.push(...Array.from({ length: 28 }, () => ask(batcher.add)));
-
-    const sizes = await sizesOf(batcher, 7);
-
-    expect(sizes.slice(0, 6)).toEqual([4, 16, 16, 16, 16, 16]);
-    await Promise.all(senders);
-  });
-
-  test("cuts a crowd that comes to an idle one in two", async () => {
-    const batcher = aBatcher(halving);
-    const crowd = Array.from({ length: 30 }, (_, item) => batcher.add(item));
-    await settle();
-
-    expect(await sizesOf(batcher, 2)).toEqual([15, 15]);
-    await Promise.all(crowd);
-  });
-
-  test("does not cut what is small, and stays within its largest size", async () => {
-    const batcher = aBatcher(halving);
-    const few = Array.from({ length: 8 }, (_, item) => batcher.add(item));
-    await settle();
-    const many = Array.from({ length: 60 }, (_, item) => batcher.add(item));
-
-    expect(await sizesOf(batcher, 4)).toEqual([8, 20, 20, 20]);
-    await Promise.all([...few, ...many]);
-  });
-});
-
 describe("items that come while a flush is under way", () => {
   test("share the next one, in their order, up to its size", async () => {
     const { add, flushes, batches } = aBatcher({ maxBatch: 3 });
@@ -161,21 +102,6 @@ describe("items that come while a flush is under way", () => {
       "done 4",
       "done 5",
     ]);
-  });
-
-  test("count by their own sizes where they have some; what is too large goes alone", async () => {
-    const { add, flushes, batches } = aBatcher({
-      maxBatch: 10,
-      sizeOf: (item) => item,
-    });
-    const results = [5, 5, 1, 30, 2, 9].map(add);
-    for (let turn = 0; turn < 5; turn++) {
-      await settle();
-      flushes[turn]?.end();
-    }
-
-    expect(batches()).toEqual([[5, 5], [1], [30], [2], [9]]);
-    await Promise.all(results);
   });
 
   test("are refused beyond the bound, and nothing of them is kept", async () => {
@@ -215,7 +141,7 @@ describe("items that come while a flush is under way", () => {
 });
 
 describe("a batch that fails", () => {
-  test("for one item's fault is tried item by item: only that one fails", async () => {
+  test("for one item's fault is halved down to that one: only that one fails", async () => {
     const tried: number[][] = [];
     const { add } = createBatcher<number, string>({
       maxBatch: 10,
@@ -235,7 +161,7 @@ describe("a batch that fails", () => {
       { status: "rejected", reason: new ItemFault("poison") },
       { status: "fulfilled", value: "done 3" },
     ]);
-    expect(tried).toEqual([[1, 2, 3], [1], [2], [3]]);
+    expect(tried).toEqual([[1, 2, 3], [1, 2], [1], [2], [3]]);
   });
 
   test("for a fault of no item fails all at once, and is not tried again", async () => {

@@ -1,10 +1,5 @@
-import { startPeriodic } from "./periodic.ts";
-
-/** Names of migrations. */
-interface SchemaDifference {
-  readonly pending: readonly string[];
-  readonly unknown: readonly string[];
-}
+import type { SchemaDifference } from "../../db/migrate.ts";
+import { startPeriodic } from "../process/periodic.ts";
 
 /** Keeps a release from working on a schema that it does not know. */
 export interface SchemaGuard {
@@ -15,7 +10,7 @@ export interface SchemaGuard {
   readonly stop: () => Promise<void>;
 }
 
-/** Both releases stand beside each other for as long as an upgrade takes; what the older one does meanwhile must fit. */
+/** During an upgrade both releases run beside each other; what the older one does meanwhile must fit. */
 const LOOK_EVERY_MS = 1_000;
 
 /**
