@@ -126,7 +126,7 @@ const places = [
   },
   {
     files: ["dev/embedded-postgres/"],
-    mayImport: ["pg", "zod", "node:"],
+    mayImport: ["pg", "node:"],
     why: "dev/embedded-postgres/ runs a PostgreSQL for development and tests and knows nothing of this service: so production never depends on it.",
   },
   {

@@ -1,7 +1,13 @@
-import { CARD, OTHER_CARD, timeOf } from "./deliveries.ts";
-
-/** What the driver gives for the columns that the demo shows. */
-export type Cell = string | number | boolean | Date | readonly string[] | null;
+import {
+  CANCEL_REQUESTED,
+  CANCELLED,
+  CARD,
+  DECLINE,
+  NUMBER,
+  OTHER_CARD,
+  OTHER_NUMBER,
+  timeOf,
+} from "./deliveries.ts";
 
 export interface ExpectedTable {
   readonly name: string;
@@ -11,10 +17,12 @@ export interface ExpectedTable {
   readonly rows: readonly (readonly string[])[];
 }
 
+const REASON = "Forbid MCC from account";
+
 /** What the demo's deliveries must lead to, whatever order they are applied in. */
 export function expectedTables(startMs: number): readonly ExpectedTable[] {
-  const at = (step: Parameters<typeof timeOf>[0]) =>
-    new Date(timeOf(step, startMs)).toISOString();
+  const requestedAt = timeOf(CANCEL_REQUESTED, startMs);
+  const cancelledAt = timeOf(CANCELLED, startMs);
   return [
     {
       name: "cards",
@@ -28,13 +36,7 @@ export function expectedTables(startMs: number): readonly ExpectedTable[] {
       orderBy: "card_id",
       rows: [
         [OTHER_CARD, "FROZEN", "", "", ""],
-        [
-          CARD,
-          "CANCELLED",
-          "demo over",
-          at("cancel requested"),
-          at("cancelled"),
-        ],
+        [CARD, "CANCELLED", "demo over", requestedAt, cancelledAt],
       ],
     },
     {
@@ -50,16 +52,8 @@ export function expectedTables(startMs: number): readonly ExpectedTable[] {
       ],
       orderBy: "card_id",
       rows: [
-        ["46119903****1244", "1000", "500", "none", "", "ACTIVE", "true"],
-        [
-          "40963608****8664",
-          "1000",
-          "500",
-          "block",
-          "6551 5533",
-          "ACTIVE",
-          "false",
-        ],
+        [OTHER_NUMBER, "1000", "500", "none", "", "ACTIVE", "true"],
+        [NUMBER, "1000", "500", "block", "6551 5533", "ACTIVE", "false"],
       ],
     },
     {
@@ -73,20 +67,8 @@ export function expectedTables(startMs: number): readonly ExpectedTable[] {
       ],
       orderBy: "transaction_id",
       rows: [
-        [
-          "07560ca4-5905-416f-a969-157094667d66",
-          "DECLINED",
-          "Forbid MCC from account",
-          "3",
-          "SGD",
-        ],
-        [
-          "demo-transaction-2",
-          "DECLINED",
-          "Forbid MCC from account",
-          "3",
-          "SGD",
-        ],
+        [DECLINE, "DECLINED", REASON, "3", "SGD"],
+        ["demo-transaction-2", "DECLINED", REASON, "3", "SGD"],
       ],
     },
     {
@@ -100,13 +82,7 @@ export function expectedTables(startMs: number): readonly ExpectedTable[] {
       ],
       orderBy: "transaction_id",
       rows: [
-        [
-          "07560ca4-5905-416f-a969-157094667d66",
-          "5999",
-          "ACQUIRER NAME",
-          "6551 5533",
-          "account",
-        ],
+        [DECLINE, "5999", "ACQUIRER NAME", "6551 5533", "account"],
         ["demo-transaction-2", "6551", "Wallet Top-up", "6551 5533", "card"],
       ],
     },

@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { startEmbeddedPostgres } from "../embedded-postgres/embedded-postgres.ts";
-import { demoDataDir } from "./demo-folder.ts";
 
 /*
  * A program of its own, which `npm run demo -- --keep` leaves behind: it holds the demo's database until it is told to
@@ -14,7 +14,7 @@ const [folder = ""] = process.argv.slice(2);
 
 try {
   const postgres = await startEmbeddedPostgres({
-    dataDir: demoDataDir(folder),
+    dataDir: join(folder, "postgres"),
     durable: false,
   });
   process.send?.({ url: postgres.url() });

@@ -6,7 +6,6 @@ import type { Context, Frame, Outcome } from "../../src/commands/frame.ts";
 import { runProgram } from "../../src/commands/frame.ts";
 import { CommandError } from "../../src/commands/usage-error.ts";
 import { loadConfig } from "../../src/config.ts";
-import { demoDataDir } from "./demo-folder.ts";
 import { CARD } from "./deliveries.ts";
 import { leaveDatabase } from "./leave-database.ts";
 import { runDemo } from "./run-demo.ts";
@@ -60,7 +59,7 @@ async function demo({ print }: Context, keep: boolean): Promise<Outcome> {
 
 async function tell(folder: string, print: Context["print"]): Promise<number> {
   const postgres = await startEmbeddedPostgres({
-    dataDir: demoDataDir(folder),
+    dataDir: join(folder, "postgres"),
     durable: false,
   }).catch((error: unknown) => {
     throw new CommandError((error as Error).message);

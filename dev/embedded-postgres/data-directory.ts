@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import {
@@ -18,12 +18,15 @@ import {
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { Binaries } from "./binaries.ts";
+import { SUPERUSER } from "./connection.ts";
 import { readIfPossible } from "./processes.ts";
 import { shareWithChild, type ServerUser } from "./server-user.ts";
 
 const MAX_LOG_BYTES = 4 * 1024 * 1024;
 const LOG_LINES_IN_ERRORS = 15;
 const DRAFT_PREFIX = "cluster.new-";
+/** PostgreSQL 17 brought the builtin locale provider. */
+const FIRST_WITH_BUILTIN = 17;
 
 /** Everything that is kept in the data directory. */
 export interface DataDirectory {
@@ -35,13 +38,6 @@ export interface DataDirectory {
   readonly owner: string;
   readonly log: string;
 }
-
-/** What PostgreSQL's programs get to see of the environment: nothing of the service's, which holds secrets. */
-export const PROGRAM_ENVIRONMENT = {
-  LC_ALL: "C",
-  TZ: "UTC",
-  PATH: "/usr/bin:/bin",
-};
 
 /** Creates the directory when it is missing. */
 export function openDataDirectory(dataDir: string): DataDirectory {
@@ -62,13 +58,18 @@ export function locateDataDirectory(dataDir: string): DataDirectory {
   };
 }
 
+/** What the programs work on, and with which rights. */
+export interface Cluster {
+  readonly directory: DataDirectory;
+  readonly binaries: Binaries;
+  /** Undefined: the user of this process. */
+  readonly user: ServerUser | undefined;
+  readonly durable: boolean;
+}
+
 /** Creates the cluster when there is none, and returns the superuser's password. */
-export async function ensureCluster(
-  directory: DataDirectory,
-  binaries: Binaries,
-  user: ServerUser | undefined,
-  durable: boolean,
-): Promise<string> {
+export async function ensureCluster(cluster: Cluster): Promise<string> {
+  const { directory, user } = cluster;
   const exists = existsSync(directory.cluster);
   if (!existsSync(directory.password)) {
     if (exists) {
@@ -79,30 +80,28 @@ export async function ensureCluster(
     }
     createPassword(directory.password, user);
   }
-  if (!exists) await createCluster(directory, binaries, user, durable);
+  if (!exists) await createCluster(cluster);
   return readFileSync(directory.password, "utf8").trim();
 }
 
-export function openLog(path: string): number {
-  return openSync(path, "a", 0o600);
+/** Empties a log that has grown large. */
+export function boundLog(directory: DataDirectory): void {
+  if (sizeOfLog(directory) > MAX_LOG_BYTES) truncateSync(directory.log);
 }
 
-/** Empties a log that has grown large. */
-export function boundLog(path: string): void {
-  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-  if (size > MAX_LOG_BYTES) truncateSync(path);
+export function sizeOfLog({ log }: DataDirectory): number {
+  return statSync(log, { throwIfNoEntry: false })?.size ?? 0;
 }
 
 /** Reads the log from byte `start` on; pass the size before an attempt to get what the attempt has logged. */
-export function readLog(path: string, start: number): string {
-  return Buffer.from(readIfPossible(path) ?? "")
-    .subarray(start)
-    .toString("utf8");
+export function readLog({ log }: DataDirectory, start: number): string {
+  return Buffer.from(readIfPossible(log) ?? "").toString("utf8", start);
 }
 
-export function quoteLog(text: string): string {
-  const lines = text.trimEnd().split("\n").slice(-LOG_LINES_IN_ERRORS);
-  return `the end of its log:\n${lines.map((line) => `  ${line}`).join("\n")}`;
+export function quoteLog(directory: DataDirectory, start: number): string {
+  const lines = readLog(directory, start).trimEnd().split("\n");
+  const last = lines.slice(-LOG_LINES_IN_ERRORS).map((line) => `  ${line}`);
+  return `the end of its log:\n${last.join("\n")}`;
 }
 
 /** initdb and the server read the file as the server's user, so it belongs to that user. */
@@ -115,94 +114,81 @@ function createPassword(path: string, user: ServerUser | undefined): void {
 }
 
 /** Works in a draft directory and renames it when complete: an initdb that was interrupted leaves no cluster. */
-async function createCluster(
-  directory: DataDirectory,
-  binaries: Binaries,
-  user: ServerUser | undefined,
-  durable: boolean,
-): Promise<void> {
+async function createCluster(cluster: Cluster): Promise<void> {
+  const { directory, user } = cluster;
   removeDrafts(directory);
   const draft = mkdtempSync(join(directory.path, DRAFT_PREFIX));
   if (user !== undefined) chownSync(draft, user.uid, user.gid);
-  await runInitdb(directory, draft, binaries, user, durable);
+  await runInitdb(cluster, draft);
   renameSync(draft, directory.cluster);
   // Again: the initdb of a process that was killed may have found its draft gone before it began, and made it anew. It
   // began before this one, so by now it would find it gone too late for that, and ends.
   removeDrafts(directory);
 }
 
-function removeDrafts(directory: DataDirectory): void {
-  for (const entry of readdirSync(directory.path)) {
-    if (entry.startsWith(DRAFT_PREFIX))
-      // The initdb of a process that was killed may still be writing there.
-      rmSync(join(directory.path, entry), {
-        recursive: true,
-        force: true,
-        maxRetries: 20,
-        retryDelay: 50,
-      });
-  }
+function removeDrafts({ path }: DataDirectory): void {
+  const drafts = readdirSync(path).filter((name) =>
+    name.startsWith(DRAFT_PREFIX),
+  );
+  // The initdb of a process that was killed may still be writing there.
+  const patiently = { maxRetries: 20, retryDelay: 50 };
+  for (const name of drafts)
+    rmSync(join(path, name), { recursive: true, force: true, ...patiently });
 }
 
-async function runInitdb(
-  directory: DataDirectory,
-  draft: string,
-  binaries: Binaries,
-  user: ServerUser | undefined,
-  durable: boolean,
-): Promise<void> {
-  const log = openLog(directory.log);
-  const logStart = statSync(directory.log).size;
-  const shared = shareWithChild([draft, directory.password], user);
-  try {
-    const [data = draft, password = directory.password] = shared.names;
-    const child = spawn(
-      binaries.initdb,
-      initdbArguments(data, password, durable, binaries.major),
-      {
-        ...user,
-        cwd: dirname(binaries.initdb),
-        env: PROGRAM_ENVIRONMENT,
-        stdio: ["ignore", log, log, ...shared.descriptors],
-        windowsHide: true,
-      },
+async function runInitdb(cluster: Cluster, draft: string): Promise<void> {
+  const { directory } = cluster;
+  const logStart = sizeOfLog(directory);
+  const child = spawnProgram(
+    cluster,
+    "initdb",
+    [draft, directory.password],
+    ([data = "", passwordFile = ""]) => [
+      ...["-D", data, `--username=${SUPERUSER}`, `--pwfile=${passwordFile}`],
+      ...["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"],
+      // The builtin provider sorts the same everywhere, whatever C library or ICU the system has.
+      ...(cluster.binaries.major < FIRST_WITH_BUILTIN
+        ? []
+        : ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]),
+      ...["--no-instructions", ...(cluster.durable ? [] : ["--no-sync"])],
+    ],
+  );
+  const [code] = (await once(child, "exit")) as [number | null];
+  if (code !== 0)
+    throw new Error(
+      `could not create the embedded PostgreSQL in ${directory.path}; ${quoteLog(directory, logStart)}`,
     );
-    const [code] = (await once(child, "exit")) as [number | null];
-    if (code !== 0) {
-      throw new Error(
-        `could not create the embedded PostgreSQL in ${directory.path}; ` +
-          quoteLog(readLog(directory.log, logStart)),
-      );
-    }
+}
+
+/**
+ * Starts one of PostgreSQL's programs. It writes to the log, and sees nothing of the environment of the service, which
+ * holds secrets.
+ *
+ * @param paths that the program must be able to open
+ * @param listArguments given the names by which it can
+ */
+export function spawnProgram(
+  { directory, binaries, user }: Cluster,
+  program: "initdb" | "postgres",
+  paths: readonly string[],
+  listArguments: (names: readonly string[]) => readonly string[],
+): ChildProcess {
+  // A file and no pipe: a pipe would break, and the server with it, when this process is killed.
+  const log = openSync(directory.log, "a", 0o600);
+  const shared = shareWithChild(paths, user);
+  try {
+    return spawn(binaries[program], listArguments(shared.names), {
+      ...user,
+      cwd: dirname(binaries[program]),
+      env: { LC_ALL: "C", TZ: "UTC", PATH: "/usr/bin:/bin" },
+      // A process group of its own: Ctrl-C in a terminal signals the whole group of the service, and the database
+      // must outlive the draining of the service.
+      detached: program === "postgres",
+      stdio: ["ignore", log, log, ...shared.descriptors],
+      windowsHide: true,
+    });
   } finally {
     closeSync(log);
     shared.close();
   }
-}
-
-function initdbArguments(
-  data: string,
-  passwordFile: string,
-  durable: boolean,
-  major: number,
-): string[] {
-  return [
-    ...[
-      "-D",
-      data,
-      "--username=postgres",
-      `--pwfile=${passwordFile}`,
-      "--auth=scram-sha-256",
-    ],
-    // The builtin provider sorts the same everywhere, whatever C library or ICU the system has.
-    ...[
-      "--encoding=UTF8",
-      "--locale=C",
-      // Not before PostgreSQL 17.
-      ...(major < 17
-        ? []
-        : ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]),
-    ],
-    ...["--no-instructions", ...(durable ? [] : ["--no-sync"])],
-  ];
 }

@@ -1,13 +1,13 @@
-import { statSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { findBinaries, type Binaries } from "./binaries.ts";
+import { findBinaries } from "./binaries.ts";
 import { claimDataDirectory, type Claim } from "./claim.ts";
 import {
   chooseFreePort,
+  connectionString,
   ensureDatabase,
   HOST,
-  SUPERUSER,
   tryLogIn,
 } from "./connection.ts";
 import {
@@ -17,10 +17,12 @@ import {
   openDataDirectory,
   quoteLog,
   readLog,
+  sizeOfLog,
+  type Cluster,
   type DataDirectory,
 } from "./data-directory.ts";
 import { readIfPossible } from "./processes.ts";
-import { chooseServerUser, type ServerUser } from "./server-user.ts";
+import { chooseServerUser } from "./server-user.ts";
 import {
   spawnServer,
   stopOrphan,
@@ -75,16 +77,6 @@ export interface EmbeddedPostgresOptions {
   port?: number;
 }
 
-/** What a start needs to know, once the directory is claimed. */
-interface Setup {
-  readonly options: EmbeddedPostgresOptions;
-  readonly directory: DataDirectory;
-  readonly claim: Claim;
-  readonly user: ServerUser | undefined;
-  readonly binaries: Binaries;
-  readonly password: string;
-}
-
 /**
  * Starts PostgreSQL for development, demo and tests, reachable on 127.0.0.1 only; the database
  * `uqpay_card_sync` exists afterwards. A server that an earlier process left behind is stopped first.
@@ -97,85 +89,82 @@ export async function startEmbeddedPostgres(
   const directory = openDataDirectory(options.dataDir);
   const user = chooseServerUser(directory.cluster);
   const binaries = await findBinaries(user, options.binaries);
+  const { durable = true } = options;
+  const cluster = { directory, user, binaries, durable };
   const claim = claimDataDirectory(directory.owner, directory.path);
   try {
-    boundLog(directory.log);
-    const password = await ensureCluster(
-      directory,
-      binaries,
-      user,
-      options.durable ?? true,
-    );
-    return await startServer({
-      options,
-      directory,
-      claim,
-      user,
-      binaries,
-      password,
-    });
+    boundLog(directory);
+    const password = await ensureCluster(cluster);
+    return await startServer(cluster, password, options, claim);
   } catch (error) {
     claim.release();
     throw error;
   }
 }
 
-async function startServer(setup: Setup): Promise<EmbeddedPostgres> {
-  const { server, port } = await launchPersistently(setup);
+async function startServer(
+  cluster: Cluster,
+  password: string,
+  options: EmbeddedPostgresOptions,
+  claim: Claim,
+): Promise<EmbeddedPostgres> {
+  const { server, port } = await launchPersistently(cluster, password, options);
   // For an owner that ends without stop(): nothing asynchronous can be done any more, but this can.
   const stopAtExit = () => server.signal("SIGINT");
   process.once("exit", stopAtExit);
   // Also when the server dies by itself, the directory is free for the next start.
   const ended = server.ended.then(() => {
     process.off("exit", stopAtExit);
-    setup.claim.release();
+    claim.release();
   });
   const stop = () => stopServer(server).then(() => ended);
   try {
-    await ensureDatabase(port, setup.password, DEFAULT_DATABASE);
-    rememberPort(setup.directory, port);
+    await ensureDatabase(port, password, DEFAULT_DATABASE);
+    writeFileSync(cluster.directory.port, `${port}\n`);
   } catch (error) {
     await stop();
     throw error;
   }
   return {
     url: (database = DEFAULT_DATABASE) =>
-      connectionString(port, setup.password, database),
+      connectionString(port, password, database),
     stop,
   };
 }
 
 /** Launches the server, and again as long as it fails for a reason that passes. */
 async function launchPersistently(
-  setup: Setup,
+  cluster: Cluster,
+  password: string,
+  options: EmbeddedPostgresOptions,
 ): Promise<{ server: SpawnedServer; port: number }> {
-  const { directory, options } = setup;
+  const { directory } = cluster;
   const deadline = Date.now() + START_TIMEOUT_MS;
   for (;;) {
-    await stopOrphan(directory, setup.binaries, setup.password);
+    await stopOrphan(cluster, password);
     const port =
       options.port ?? (await chooseFreePort(readLastPort(directory)));
-    const logStart =
-      statSync(directory.log, { throwIfNoEntry: false })?.size ?? 0;
-    const settings = listSettings(options, port);
-    const server = await spawnServer(
-      directory,
-      setup.binaries,
-      setup.user,
-      settings,
-    );
-    if (await becomesReady(server, port, setup.password, deadline))
+    const logStart = sizeOfLog(directory);
+    const server = await spawnServer(cluster, {
+      timezone: "UTC",
+      log_timezone: "UTC",
+      ...(cluster.durable ? {} : NOT_DURABLE),
+      ...options.settings,
+      listen_addresses: HOST,
+      unix_socket_directories: "",
+      port: String(port),
+    });
+    if (await becomesReady(server, port, password, deadline))
       return { server, port };
     await stopServer(server);
-    const log = readLog(directory.log, logStart);
+    const log = readLog(directory, logStart);
     const passes =
       NOT_YET_FREE.test(log) ||
       (options.port === undefined && PORT_TAKEN.test(log));
-    if (!passes || Date.now() > deadline) {
+    if (!passes || Date.now() > deadline)
       throw new Error(
-        `the embedded PostgreSQL in ${directory.path} does not start; ${quoteLog(log)}`,
+        `the embedded PostgreSQL in ${directory.path} does not start; ${quoteLog(directory, logStart)}`,
       );
-    }
     await sleep(RETRY_MS);
   }
 }
@@ -195,29 +184,9 @@ async function becomesReady(
   return false;
 }
 
-function listSettings(
-  options: EmbeddedPostgresOptions,
-  port: number,
-): Record<string, string> {
-  return {
-    timezone: "UTC",
-    log_timezone: "UTC",
-    ...(options.durable === false ? NOT_DURABLE : {}),
-    ...options.settings,
-    listen_addresses: HOST,
-    unix_socket_directories: "",
-    port: String(port),
-  };
-}
-
 function readLastPort(directory: DataDirectory): number | undefined {
   const port = Number(readIfPossible(directory.port));
   return Number.isInteger(port) && port > 0 && port < 65_536 ? port : undefined;
-}
-
-function rememberPort(directory: DataDirectory, port: number): void {
-  if (readLastPort(directory) !== port)
-    writeFileSync(directory.port, `${port}\n`);
 }
 
 /**
@@ -235,12 +204,4 @@ export async function findRunningPostgres(
   return answer === "accepted"
     ? connectionString(port, password, DEFAULT_DATABASE)
     : undefined;
-}
-
-function connectionString(
-  port: number,
-  password: string,
-  database: string,
-): string {
-  return `postgres://${SUPERUSER}:${password}@${HOST}:${port}/${encodeURIComponent(database)}?sslmode=disable`;
 }

@@ -2,12 +2,15 @@ import { readFileSync } from "node:fs";
 
 /** True while the process does work: one that has ended but was not reaped by its parent counts as ended. */
 export function isRunning(pid: number): boolean {
+  return isTaken(pid) && readProcessStat(pid)?.state !== "Z";
+}
+
+export function isTaken(pid: number): boolean {
   try {
-    process.kill(pid, 0);
+    return process.kill(pid, 0);
   } catch (error) {
     return hasErrorCode(error, "EPERM");
   }
-  return readProcessStat(pid)?.state !== "Z";
 }
 
 /**
@@ -28,10 +31,8 @@ export function hasErrorCode(
   error: unknown,
   ...codes: readonly string[]
 ): boolean {
-  const isObject = typeof error === "object" && error !== null;
-  return (
-    isObject && "code" in error && codes.some((code) => code === error.code)
-  );
+  const { code = "" } = error as NodeJS.ErrnoException;
+  return codes.includes(code);
 }
 
 export function readIfPossible(path: string): string | undefined {
@@ -42,15 +43,9 @@ export function readIfPossible(path: string): string | undefined {
   }
 }
 
-function readProcessStat(
-  pid: number,
-): { state: string; startTime: string } | undefined {
+function readProcessStat(pid: number) {
   // The second field, the program's name in parentheses, may itself contain spaces and parentheses.
-  const fields = readIfPossible(`/proc/${pid}/stat`)
-    ?.replace(/^.*\) /s, "")
-    .split(" ");
-  const [state, startTime] = [fields?.[0], fields?.[19]];
-  return state === undefined || startTime === undefined
-    ? undefined
-    : { state, startTime };
+  const stat = readIfPossible(`/proc/${pid}/stat`)?.replace(/^.*\) /s, "");
+  const fields = stat?.split(" ");
+  return fields && { state: fields[0], startTime: fields[19] };
 }

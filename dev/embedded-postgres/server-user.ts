@@ -1,12 +1,5 @@
-import {
-  lchownSync,
-  openSync,
-  closeSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-} from "node:fs";
-import { join } from "node:path";
+import { spawnSync } from "node:child_process";
+import { closeSync, openSync, readFileSync, statSync } from "node:fs";
 
 /** The user and group the server runs with, where that is not the user of this process. */
 export interface ServerUser {
@@ -31,7 +24,8 @@ export function chooseServerUser(cluster: string): ServerUser | undefined {
     );
   }
   // Owned by root only after someone copied the folder as root.
-  if (owner !== undefined) giveTree(cluster, user);
+  if (owner !== undefined)
+    spawnSync("chown", ["-hR", `${user.uid}:${user.gid}`, cluster]);
   return user;
 }
 
@@ -72,14 +66,4 @@ function findUser(name: string): ServerUser | undefined {
   return uid === undefined || gid === undefined
     ? undefined
     : { uid: Number(uid), gid: Number(gid) };
-}
-
-function giveTree(directory: string, user: ServerUser): void {
-  lchownSync(directory, user.uid, user.gid);
-  for (const entry of readdirSync(directory, {
-    recursive: true,
-    encoding: "utf8",
-  })) {
-    lchownSync(join(directory, entry), user.uid, user.gid);
-  }
 }

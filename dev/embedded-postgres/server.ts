@@ -1,17 +1,17 @@
-import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, rmSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { rmSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Binaries } from "./binaries.ts";
 import { tryLogIn } from "./connection.ts";
+import { spawnProgram, type Cluster } from "./data-directory.ts";
 import {
-  openLog,
-  PROGRAM_ENVIRONMENT,
-  type DataDirectory,
-} from "./data-directory.ts";
-import { hasErrorCode, isRunning, readIfPossible } from "./processes.ts";
-import { shareWithChild, type ServerUser } from "./server-user.ts";
+  hasErrorCode,
+  isRunning,
+  isTaken,
+  readIfPossible,
+} from "./processes.ts";
 
 type ServerSignal = "SIGINT" | "SIGQUIT" | "SIGKILL";
 
@@ -37,55 +37,31 @@ export interface SpawnedServer extends Server {
 
 /** Starts the server and returns at once, before it accepts connections. */
 export async function spawnServer(
-  directory: DataDirectory,
-  binaries: Binaries,
-  user: ServerUser | undefined,
+  cluster: Cluster,
   settings: Readonly<Record<string, string>>,
 ): Promise<SpawnedServer> {
-  const log = openLog(directory.log);
-  const shared = shareWithChild([directory.cluster], user);
-  try {
-    const [data = directory.cluster] = shared.names;
-    const flags = Object.entries(settings).flatMap(([name, value]) => [
-      "-c",
-      `${name}=${value}`,
-    ]);
-    const child = spawn(binaries.postgres, ["-D", data, ...flags], {
-      ...user,
-      cwd: dirname(binaries.postgres),
-      env: PROGRAM_ENVIRONMENT,
-      // Its own process group: Ctrl-C in a terminal signals the whole group of the service, and the database
-      // must outlive the draining of the service.
-      detached: true,
-      // A file and no pipe: a pipe would break, and the server with it, when this process is killed.
-      stdio: ["ignore", log, log, ...shared.descriptors],
-      windowsHide: true,
-    });
-    const ended = new Promise<void>((resolve) =>
-      child.once("exit", () => resolve()),
-    );
-    await once(child, "spawn");
-    child.unref();
-    return describeChild(child, ended, binaries);
-  } finally {
-    closeSync(log);
-    shared.close();
-  }
-}
-
-function describeChild(
-  child: ChildProcess,
-  ended: Promise<void>,
-  binaries: Binaries,
-): SpawnedServer {
-  const pid = child.pid ?? 0;
+  const flags = Object.entries(settings).flatMap(([name, value]) => [
+    "-c",
+    `${name}=${value}`,
+  ]);
+  const child = spawnProgram(
+    cluster,
+    "postgres",
+    [cluster.directory.cluster],
+    ([data = ""]) => ["-D", data, ...flags],
+  );
+  const ended = new Promise<void>((resolve) =>
+    child.once("exit", () => resolve()),
+  );
+  await once(child, "spawn");
+  child.unref();
   const hasEnded = () => child.exitCode !== null || child.signalCode !== null;
   return {
-    pid,
     ended,
+    pid: child.pid ?? 0,
     hasEnded,
-    signal(name) {
-      if (!hasEnded()) sendSignal(pid, name, binaries);
+    signal: (name) => {
+      if (!hasEnded()) sendSignal(child.pid ?? 0, name, cluster.binaries);
     },
   };
 }
@@ -104,8 +80,7 @@ export async function stopServer(server: Server): Promise<void> {
 
 /** Stops a server left behind by an owner that is dead. Call it only with the claim on the directory. */
 export async function stopOrphan(
-  directory: DataDirectory,
-  binaries: Binaries,
+  { directory, binaries }: Cluster,
   password: string,
 ): Promise<void> {
   const pidFile = join(directory.cluster, "postmaster.pid");
@@ -121,7 +96,7 @@ export async function stopOrphan(
   }
   // The server was killed and its pid now belongs to something else (or to its own unreaped remains).
   // PostgreSQL looks only at the pid and would refuse to start. A pid that is free it handles itself.
-  if (pidIsTaken(pid)) rmSync(pidFile, { force: true });
+  if (isTaken(pid)) rmSync(pidFile, { force: true });
 }
 
 /** True when the process is the server of this cluster, and not a later process that got its pid. */
@@ -163,13 +138,5 @@ function sendSignal(pid: number, name: ServerSignal, binaries: Binaries): void {
     process.kill(pid, name);
   } catch (error) {
     if (!hasErrorCode(error, "ESRCH")) throw error;
-  }
-}
-
-function pidIsTaken(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return hasErrorCode(error, "EPERM");
   }
 }
