@@ -7,7 +7,7 @@ export interface DemoDelivery {
   readonly body: string;
   /** When it is signed, by the sender's clock. */
   readonly signedAtMs: number;
-  /** Signed with another secret, as somebody would who does not know ours. */
+  /** Signed with another secret than ours. */
   readonly isForged?: boolean;
   readonly answer: string;
   /** As `describeChange` writes them. */

@@ -11,7 +11,7 @@ const MAX_ATTEMPTS = 10;
 
 /** The right of this process, and of no other, to run a server in a data directory. */
 export interface Claim {
-  /** Gives the right up; calling it again, or after somebody else took the directory, changes nothing. */
+  /** Gives the right up; calling it again, or after another process took the directory, changes nothing. */
   release(): void;
 }
 
@@ -66,7 +66,7 @@ function parseOwner(content: string): { pid?: number; run?: string } {
   }
 }
 
-/** Creates the file with all of its content at once, so that nobody ever reads half of it; false when it exists. */
+/** Creates the file with all of its content at once, so that half of it is never read; false when it exists. */
 function createWithContent(path: string, content: string): boolean {
   const draft = `${path}.${randomUUID()}`;
   writeFileSync(draft, content, { flag: "wx", mode: 0o600 });

@@ -42,7 +42,7 @@ const RETRY_MS = 200;
  */
 const NOT_YET_FREE =
   /pre-existing shared memory block|lock file "postmaster.pid" already exists/;
-/** Somebody took the port after it had been found free: another one helps. */
+/** Another process took the port after it had been found free: another one helps. */
 const PORT_TAKEN = /could not bind/;
 
 const NOT_DURABLE = {

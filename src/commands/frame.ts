@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from "node:fs";
 import type { Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "@commander-js/extra-typings";
@@ -12,7 +13,6 @@ import { findNearest } from "../process/near-miss.ts";
 import { escapeControl } from "./print.ts";
 import type { Progress } from "./progress.ts";
 import { startProgress } from "./progress.ts";
-import { readEnvironment, readTextFile } from "./read-environment.ts";
 import { explainSwallowedOptions } from "./swallowed-options.ts";
 import { CommandError, UsageError } from "./usage-error.ts";
 
@@ -69,7 +69,7 @@ interface RunOptions {
   readonly environment?: Environment;
   /** False for what tells itself how far it is. Default: true. */
   readonly tellsProgress?: boolean;
-  /** True for what runs until it is ended: it tells no progress, and goes on when nobody reads what it writes. */
+  /** True for what runs until it is ended: it tells no progress, and goes on when its output is closed. */
   readonly isService?: boolean;
 }
 
@@ -96,7 +96,7 @@ export async function runProgram(
 ): Promise<void> {
   const { stdout, stderr } = terminal;
   let isService = false;
-  // Whoever reads may have enough, as `head` has.
+  // The reader may have closed its end, as `head` does.
   for (const stream of [stdout, stderr])
     stream.on("error", (error: NodeJS.ErrnoException) => {
       if (!isService) terminal.exit(error.code === "EPIPE" ? 0 : 1);
@@ -107,7 +107,12 @@ export async function runProgram(
   const frame: Frame = {
     run: async (_options, work, more = {}) => {
       Object.assign(environment, more.environment);
-      const config = loadConfig(readEnvironment(environment), readTextFile);
+      // In development `.env` is behind it: a variable that is set wins.
+      if (environment["NODE_ENV"] !== "production" && existsSync(".env"))
+        process.loadEnvFile(".env");
+      const config = loadConfig(environment, (path) =>
+        readFileSync(path, "utf8"),
+      );
       isService = more.isService ?? false;
       const progress = startProgress(stderr, more.tellsProgress ?? !isService);
       const width = terminalWidth(environment, stdout);
@@ -235,7 +240,7 @@ function refuseSwallowedOptions(
   if (explanation !== undefined) throw new UsageError(explanation);
 }
 
-/** An argument without a meaning could be meant as a restriction. */
+/** Unknown arguments are errors: a misspelt filter must not widen a replay. */
 function refuseExtraArguments(command: Command): void {
   const { args, registeredArguments } = command;
   if (registeredArguments.at(-1)?.variadic === true) return;

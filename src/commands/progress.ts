@@ -1,6 +1,6 @@
 import type { Output } from "./frame.ts";
 
-/** How far a command is, for whoever waits for it. */
+/** Says how far a command is. */
 export interface Progress {
   /** Takes the place of what was told before. */
   readonly tell: (text: string) => void;

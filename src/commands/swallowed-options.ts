@@ -39,52 +39,41 @@ export function explainSwallowedOptions(
   const rest = names.map((name) => spell(name, invocation));
   const isComplete = rest.every((text) => !text.includes("<"));
   const kept = (isComplete ? args : args.slice(0, 1)).map(quote);
+  const ways = waysOf(environment["npm_lifecycle_event"] ?? "cli");
   const line = [...kept, ...rest].join(" ");
-  const { npm_lifecycle_event: script } = environment;
-  const ways = [
-    wayThrough(script, line),
-    ...(script === "start" || script === "demo"
-      ? []
-      : [`npx uqpay-card-sync ${line}`]),
-  ];
   return [
     `npm took ${taken} for itself, so nothing was done. Write:`,
-    ...new Set(ways.map((way) => `  ${way}`)),
-    `(If ${PREFIX}${names.map(toVariable).join(`, ${PREFIX}`)} is set in your environment for another reason, unset it for this command.)`,
+    ...ways.map((way) => `  ${way} ${line}`),
+    `(If ${names.map(toVariable).join(", ")} is set in your environment for another reason, unset it for this command.)`,
   ].join("\n");
 }
 
-function wayThrough(script: string | undefined, line: string): string {
-  if (script === undefined) return `npm run cli -- ${line}`;
-  if (script === "npx") return `npx uqpay-card-sync ${line}`;
-  return `npm ${script === "start" ? "start" : `run ${script}`} -- ${line}`;
+function waysOf(script: string): string[] {
+  if (script === "start") return ["npm start --"];
+  if (script === "demo") return ["npm run demo --"];
+  const npx = "npx uqpay-card-sync";
+  return script === "npx" ? [npx] : [`npm run ${script} --`, npx];
 }
 
 /** The names that stand in the environment because they stood on npm's command line. */
 function findSwallowed({ environment, args, options }: Invocation): string[] {
-  const underNpm = environment["npm_lifecycle_event"] !== undefined;
-  const candidates = Object.keys(environment)
+  const own = options.map(({ name }) => name);
+  const names = Object.keys(environment)
     .filter((key) => key.startsWith(PREFIX) && environment[key] !== undefined)
     .map((key) => key.slice(PREFIX.length).replaceAll("_", "-"))
     .filter((name) => !args.some((arg) => isOption(arg, name)));
-  const own = new Set(options.map(({ name }) => name));
-  const suspects = candidates.filter((name) => own.has(name) || underNpm);
-  if (suspects.length === 0) return [];
+  const isUnderNpm = environment["npm_lifecycle_event"] !== undefined;
+  if (!names.some((name) => isUnderNpm || own.includes(name))) return [];
 
   const inFiles = namesInNpmrc(environment);
   const before = namesBeforeNpm();
-  const unexplained = suspects.filter(
-    (name) => !inFiles.has(name) && before?.has(toVariable(name)) !== true,
-  );
-  if (unexplained.every((name) => own.has(name))) return unexplained;
-
-  // Misspelt, or of no meaning anywhere: only npm itself tells which names are its own.
-  const npmKnows = namesOfNpm(environment);
-  return unexplained.filter((name) => {
-    if (own.has(name)) return true;
-    if (npmKnows?.has(name) === true) return false;
-    const isCertain = npmKnows !== undefined && before !== undefined;
-    return isCertain || findNearest(name, [...own]) !== undefined;
+  const npmKnows = isUnderNpm ? namesOfNpm(environment) : undefined;
+  return names.filter((name) => {
+    if (inFiles.has(name) || before?.has(name) === true) return false;
+    if (own.includes(name)) return true;
+    // Misspelt, or of no meaning anywhere: only npm itself tells which names are its own.
+    if (npmKnows?.has(name) !== false) return false;
+    return before !== undefined || findNearest(name, own) !== undefined;
   });
 }
 
@@ -93,22 +82,20 @@ function isOption(arg: string, name: string): boolean {
 }
 
 function toVariable(name: string): string {
-  return name.replaceAll("-", "_");
+  return PREFIX + name.replaceAll("-", "_");
 }
 
 /** `--dry-run`, `--role worker`; where npm has kept no value, what belongs there. */
 function spell(name: string, { environment, options }: Invocation): string {
-  const nearest = findNearest(
-    name,
-    options.map((option) => option.name),
-  );
-  const known = options.find((option) => option.name === (nearest ?? name));
-  const value = environment[PREFIX + toVariable(name)] ?? "";
+  const names = options.map((option) => option.name);
+  const nearest = findNearest(name, names) ?? name;
+  const known = options.find((option) => option.name === nearest);
   if (known === undefined) return `--${name}`;
-  const hasValue = known.flags.includes("<");
+  const value = environment[toVariable(name)] ?? "";
   const isKept = !["", "true"].includes(value) && known.name !== NEVER_SHOWN;
-  if (!hasValue || !isKept) return known.flags;
-  return `--${known.name} ${quote(value)}`;
+  return known.flags.includes("<") && isKept
+    ? `--${known.name} ${quote(value)}`
+    : known.flags;
 }
 
 function quote(text: string): string {
@@ -120,18 +107,18 @@ function quote(text: string): string {
 /** What the .npmrc files set for good, of the user, of the machine and of this folder. */
 function namesInNpmrc(environment: Environment): ReadonlySet<string> {
   const { npm_config_userconfig, npm_config_globalconfig } = environment;
-  const { npm_config_local_prefix: folder, npm_execpath } = environment;
-  const files = [
+  const { npm_config_local_prefix: folder, npm_execpath: npm } = environment;
+  const lines = [
     npm_config_userconfig,
     npm_config_globalconfig,
     folder && join(folder, ".npmrc"),
-    npm_execpath && join(npm_execpath, "..", "..", "npmrc"),
-  ].filter((file) => file !== undefined && file !== "");
-  const lines = files.flatMap((file) => readLines(file ?? ""));
+    npm && join(npm, "..", "..", "npmrc"),
+  ].flatMap((file) => (file ? readLines(file) : []));
+  const names = lines.map((line) =>
+    /^\s*([\w-]+)(?:\[\])?\s*(?:=|$)/.exec(line),
+  );
   return new Set(
-    lines
-      .map((line) => /^\s*([\w-]+)(?:\[\])?\s*(?:=|$)/.exec(line)?.[1] ?? "")
-      .map((name) => name.toLowerCase().replaceAll("_", "-")),
+    names.map((match) => String(match?.[1]).toLowerCase().replaceAll("_", "-")),
   );
 }
 
@@ -144,7 +131,7 @@ function readLines(file: string): string[] {
 }
 
 /**
- * What was set before npm came: the variables, without the prefix, of the nearest process above this one that runs in no
+ * What was set before npm came: the options among the variables of the nearest process above this one that runs in no
  * script of npm. Only where the system shows it (`/proc`).
  */
 function namesBeforeNpm(): ReadonlySet<string> | undefined {
@@ -159,7 +146,7 @@ function namesBeforeNpm(): ReadonlySet<string> | undefined {
       return new Set(
         names
           .filter((name) => name.startsWith(PREFIX))
-          .map((name) => name.slice(PREFIX.length)),
+          .map((name) => name.slice(PREFIX.length).replaceAll("_", "-")),
       );
     }
     const stat = readLines(`/proc/${String(pid)}/stat`).join("");

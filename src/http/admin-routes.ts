@@ -16,7 +16,7 @@ export interface AdminFilter {
   readonly cardId: string | undefined;
 }
 
-/** `/admin`: the inbox and the quarantine as JSON, for whoever knows the token. */
+/** `/admin`: the inbox and the quarantine as JSON, with the admin token only. */
 export function adminRoutes(token: string, queries: AdminQueries): Router {
   const router = Router();
   router.use("/admin", requireToken(token));

@@ -69,7 +69,7 @@ export function healthRoutes(
   return router;
 }
 
-/** Whoever asks while the answer is being found gets that one: many who ask must not take all connections. */
+/** Requests that come while an answer is being found share it: many requests must not take all connections. */
 function sharing<Result>(ask: () => Promise<Result>): () => Promise<Result> {
   let asked: Promise<Result> | undefined;
   return () =>

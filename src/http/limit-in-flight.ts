@@ -13,7 +13,7 @@ export interface InFlightLimits {
 
 /**
  * A webhook of UQPAY has about a kilobyte. 4,000 of 16 KiB and 32 of 256 KiB are 70 MiB together, which bounds
- * what bodies can hold in memory; and whoever holds the large places open cannot shut out the small ones.
+ * what bodies can hold in memory; and senders that hold the large places open cannot shut out the small ones.
  */
 export const IN_FLIGHT_LIMITS: InFlightLimits = {
   small: 4_000,
@@ -22,8 +22,8 @@ export const IN_FLIGHT_LIMITS: InFlightLimits = {
 };
 
 /**
- * Requests that one connection may send ahead of their answers. UQPAY waits for each answer. An answer that nobody
- * reads is not over either: so this also bounds what a connection leaves unread.
+ * Requests that one connection may send ahead of their answers. UQPAY waits for each answer. An answer that is not
+ * read is not over either: so this also bounds what a connection leaves unread.
  */
 const MOST_PIPELINED = 8;
 

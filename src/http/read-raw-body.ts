@@ -46,8 +46,8 @@ const BYTES_PER_PART = 64;
 const MOST_PIECES = 16;
 
 /**
- * A body in chunks says no length: what counts is what is held, and it is refused as soon as it has passed a limit. Who
- * sends on after that is cut off: what follows an answer is still parsed.
+ * A body in chunks says no length: what counts is what is held, and it is refused as soon as it has passed a limit. A
+ * sender that goes on after that is cut off: what follows an answer is still parsed.
  */
 function collectBody(hold: Hold): RequestHandler {
   return (request, response, next) => {

@@ -14,7 +14,7 @@ import { ERRORS } from "./error-codes.ts";
 
 export interface ListeningServer {
   readonly port: number;
-  /** From now on each answer ends its connection: who balances the load opens the next one elsewhere. */
+  /** From now on each answer ends its connection: the load balancer opens the next one elsewhere. */
   readonly drain: () => void;
   /** Takes no new connections, lets the requests under way finish, and closes the idle connections. */
   readonly close: () => Promise<void>;

@@ -142,7 +142,7 @@ export function statedIn<Fields extends object>(
   return { fields: stated as Stated<Fields>, unreadable };
 }
 
-/** Whoever has to mend a payload needs the first few; a hostile one could have a hundred thousand. */
+/** The first few are enough to mend a payload; a hostile one could have a hundred thousand. */
 const MOST_ISSUES = 20;
 
 /** @param parents of the faults, in the delivered JSON */
