@@ -84,6 +84,9 @@ const QUOTED =
 const BLANK_ENDS =
   "has a blank or a line end at one of its ends: write it without";
 
+// As in uqpay/fields.ts: no code is generated from strings.
+z.config({ jitless: true });
+
 const schema = z.object({
   NODE_ENV: z.string().optional(),
   PORT: port.default(3000),

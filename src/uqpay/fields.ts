@@ -4,7 +4,7 @@ import { instantFromEpochMs } from "../domain/instant.ts";
 import type { Json, JsonObject } from "../domain/json.ts";
 import { numeralOf } from "./parse-json.ts";
 
-/** A payment service generates no code from strings, which zod does otherwise to read objects faster. */
+// A payment service generates no code from strings, which zod does otherwise to read objects faster.
 z.config({ jitless: true });
 
 /*
