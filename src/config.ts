@@ -75,7 +75,10 @@ export class ConfigError extends Error {
 
 const DEVELOPMENT_SECRET = "whsec_development";
 
-const port = z.coerce.number().int().min(0).max(65_535);
+/** A whole number within these bounds. */
+const whole = (min: number, max: number) =>
+  z.coerce.number().int().min(min).max(max);
+const port = whole(0, 65_535);
 const url = (protocol: RegExp, what: string) =>
   z.url({ protocol, error: `must be a ${what} URL` }).optional();
 
@@ -124,7 +127,7 @@ const schema = z.object({
       }
     })
     .optional(),
-  DATABASE_POOL_SIZE: z.coerce.number().int().min(2).max(100).default(4),
+  DATABASE_POOL_SIZE: whole(2, 100).default(4),
   REDIS_URL: url(/^rediss?$/, "redis:// or rediss://"),
   QUEUE_PREFIX: z
     .string()
@@ -140,42 +143,17 @@ const schema = z.object({
     )
     .refine((secrets) => !secrets.some(hasQuote), QUOTED)
     .optional(),
-  UQPAY_SIGNATURE_TOLERANCE_SECONDS: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(86_400)
-    .default(300),
-  WORKER_CONCURRENCY: z.coerce.number().int().min(1).max(64).default(16),
-  EVENT_MAX_ATTEMPTS: z.coerce.number().int().min(1).max(100).default(8),
-  EVENT_RETRY_DELAY_MS: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(60_000)
-    .default(1_000),
-  REQUEUE_PERIOD_MS: z.coerce
-    .number()
-    .int()
-    .min(100)
-    .max(60_000)
-    .default(5_000),
-  RETENTION_DAYS: z.coerce.number().int().min(1).max(36_500).optional(),
+  UQPAY_SIGNATURE_TOLERANCE_SECONDS: whole(1, 86_400).default(300),
+  WORKER_CONCURRENCY: whole(1, 64).default(16),
+  EVENT_MAX_ATTEMPTS: whole(1, 100).default(8),
+  EVENT_RETRY_DELAY_MS: whole(1, 60_000).default(1_000),
+  REQUEUE_PERIOD_MS: whole(100, 60_000).default(5_000),
+  RETENTION_DAYS: whole(1, 36_500).optional(),
   LOG_LEVEL: z.enum(logLevels).default("info"),
-  KEEP_ALIVE_SECONDS: z.coerce.number().int().min(1).max(86_400).default(65),
-  HANG_TIMEOUT_MS: z.coerce
-    .number()
-    .int()
-    .min(2_000)
-    .max(600_000)
-    .default(30_000),
-  SHUTDOWN_DELAY_MS: z.coerce.number().int().min(0).max(600_000).optional(),
-  SHUTDOWN_TIMEOUT_MS: z.coerce
-    .number()
-    .int()
-    .min(1_000)
-    .max(600_000)
-    .default(25_000),
+  KEEP_ALIVE_SECONDS: whole(1, 86_400).default(65),
+  HANG_TIMEOUT_MS: whole(2_000, 600_000).default(30_000),
+  SHUTDOWN_DELAY_MS: whole(0, 600_000).optional(),
+  SHUTDOWN_TIMEOUT_MS: whole(1_000, 600_000).default(25_000),
 });
 
 /** Taken as they are: a blank would be part of the key. */

@@ -77,84 +77,143 @@ export function createMetrics(
 ): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  const requests = new Counter({
+  addGauges([registry], sources, labels);
+  return {
+    ...webhookMetrics([registry], labels),
+    ...eventMetrics([registry], labels),
+    expose: async () => ({
+      contentType: registry.contentType,
+      text: await registry.metrics(),
+    }),
+  };
+}
+
+function webhookMetrics(
+  registers: Registry[],
+  labels: MetricsLabels,
+): Pick<Metrics, "answered" | "verified" | "unreadable" | "hintFailed"> {
+  const requests = counterBy("outcome", WEBHOOK_OUTCOMES, {
     name: "uqpay_webhook_requests_total",
     help: "Webhook requests by how they were answered.",
-    labelNames: ["outcome"],
-    registers: [registry],
+    registers,
   });
-  const verified = new Counter({
+  const places = Array.from({ length: labels.secrets }, (_, n) => `${n + 1}`);
+  const verified = counterBy("secret", places, {
     name: "uqpay_webhook_verified_total",
     help: "Deliveries whose signature was right, by the secret's place in UQPAY_WEBHOOK_SECRET. None by the old one any more: it may go.",
-    labelNames: ["secret"],
-    registers: [registry],
+    registers,
   });
   const acknowledgement = new Histogram({
     name: "uqpay_webhook_ack_seconds",
     help: "From the request's headers to the answer.",
     buckets: ACK_BUCKETS,
-    registers: [registry],
+    registers,
   });
-  const events = new Counter({
+  const unreadable = counterBy("field", labels.unreadableFields, {
+    name: "uqpay_unreadable_fields_total",
+    help: "Optional fields of recorded events that could not be read and count as not stated: see webhook_events.issues.",
+    registers,
+  });
+  const hintFailures = new Counter({
+    name: "uqpay_hint_failures_total",
+    help: "Hints that the queue did not take; the events are found by the sweep.",
+    registers,
+  });
+  return {
+    answered: (outcome, seconds) => {
+      requests(outcome);
+      acknowledgement.observe(seconds);
+    },
+    verified: (place) => {
+      verified(String(place));
+    },
+    unreadable: (fields) => {
+      for (const field of fields) unreadable(field);
+    },
+    hintFailed: () => {
+      hintFailures.inc();
+    },
+  };
+}
+
+function eventMetrics(
+  registers: Registry[],
+  labels: MetricsLabels,
+): Pick<
+  Metrics,
+  "reconciled" | "failedAttempt" | "unknownDecline" | "requeued"
+> {
+  const events = counterBy("kind", labels.kinds.map(spell), {
     name: "uqpay_events_reconciled_total",
     help: "Events that were applied to the projection, by kind.",
-    labelNames: ["kind"],
-    registers: [registry],
+    registers,
   });
   const lag = new Histogram({
     name: "uqpay_event_lag_seconds",
     help: "From an event's commit in the inbox to the commit of its effect.",
     buckets: LAG_BUCKETS,
-    registers: [registry],
+    registers,
   });
-  const failures = new Counter({
+  const failures = counterBy("final", ["true", "false"], {
     name: "uqpay_event_failures_total",
     help: "Attempts to apply an event that failed; final: the event is given up.",
-    labelNames: ["final"],
-    registers: [registry],
+    registers,
   });
   const unknownDeclines = new Counter({
     name: "uqpay_unknown_declines_total",
     help: "Declines whose text is in none of the known categories.",
-    registers: [registry],
+    registers,
   });
-  const unreadableFields = new Counter({
-    name: "uqpay_unreadable_fields_total",
-    help: "Optional fields of recorded events that could not be read and count as not stated: see webhook_events.issues.",
-    labelNames: ["field"],
-    registers: [registry],
-  });
-  const hintFailures = new Counter({
-    name: "uqpay_hint_failures_total",
-    help: "Hints that the queue did not take; the events are found by the sweep.",
-    registers: [registry],
-  });
-  const requeued = new Counter({
+  const requeued = counterBy("how", STALLED_ENDS, {
     name: "uqpay_stalled_events_total",
     help: "Events that nobody had finished: hinted again, or applied on the spot.",
-    labelNames: ["how"],
-    registers: [registry],
+    registers,
   });
-  startAtZero(requests, "outcome", WEBHOOK_OUTCOMES);
-  startAtZero(
-    verified,
-    "secret",
-    Array.from({ length: labels.secrets }, (_, index) => String(index + 1)),
-  );
-  startAtZero(events, "kind", labels.kinds.map(spell));
-  startAtZero(unreadableFields, "field", labels.unreadableFields);
-  startAtZero(failures, "final", ["true", "false"]);
-  startAtZero(requeued, "how", STALLED_ENDS);
+  return {
+    reconciled: (kind, lagSeconds) => {
+      events(spell(kind));
+      lag.observe(lagSeconds);
+    },
+    failedAttempt: (isFinal) => {
+      failures(String(isFinal));
+    },
+    unknownDecline: () => {
+      unknownDeclines.inc();
+    },
+    requeued,
+  };
+}
+
+/** A counter with a label whose values are known. @returns counts one more of a value, or so many */
+function counterBy(
+  label: string,
+  values: readonly string[],
+  options: { name: string; help: string; registers: Registry[] },
+): (value: string, by?: number) => void {
+  const counter = new Counter({ ...options, labelNames: [label] });
+  const count = (value: string, by = 1) => {
+    counter.inc({ [label]: value }, by);
+  };
+  for (const value of values) count(value, 0);
+  return count;
+}
+
+/** The database is asked when the metrics are read; what cannot be asked is not a number. */
+function addGauges(
+  registers: Registry[],
+  sources: MetricsSources,
+  { version, reasons }: MetricsLabels,
+): void {
   new Gauge({
     name: "uqpay_build_info",
     help: "1; the label says which version runs.",
     labelNames: ["version"],
-    registers: [registry],
-  }).set({ version: labels.version }, 1);
+    registers,
+  }).set({ version }, 1);
   new Gauge({
     name: "uqpay_oldest_unprocessed_seconds",
     help: "How long the oldest event that is not applied yet has waited. Alert on this one.",
-    registers: [registry],
+    registers,
     async collect() {
       this.set(await sources.oldestWaitingSeconds().catch(() => NaN));
     },
@@ -163,71 +222,16 @@ export function createMetrics(
     name: "uqpay_quarantined_events",
     help: "Quarantined deliveries that nobody has dealt with, by reason.",
     labelNames: ["reason"],
-    registers: [registry],
+    registers,
     async collect() {
       const counts = await sources.openQuarantine().catch(() => undefined);
-      for (const reason of labels.reasons)
+      for (const reason of reasons)
         this.set({ reason }, counts ? (counts.get(reason) ?? 0) : NaN);
     },
   });
-
-  return {
-    answered: (outcome, seconds) => {
-      childOf(requests, "outcome", outcome).inc();
-      acknowledgement.observe(seconds);
-    },
-    verified: (place) => {
-      childOf(verified, "secret", String(place)).inc();
-    },
-    reconciled: (kind, lagSeconds) => {
-      childOf(events, "kind", spell(kind)).inc();
-      lag.observe(lagSeconds);
-    },
-    failedAttempt: (isFinal) => {
-      childOf(failures, "final", String(isFinal)).inc();
-    },
-    unknownDecline: () => {
-      unknownDeclines.inc();
-    },
-    unreadable: (fields) => {
-      for (const field of fields)
-        childOf(unreadableFields, "field", field).inc();
-    },
-    hintFailed: () => {
-      hintFailures.inc();
-    },
-    requeued: (how, count) => {
-      if (count > 0) childOf(requeued, "how", how).inc(count);
-    },
-    expose: async () => ({
-      contentType: registry.contentType,
-      text: await registry.metrics(),
-    }),
-  };
 }
 
 /** A label has one spelling for its words, as the codes of answers do. */
 function spell(kind: string): string {
   return kind.replaceAll("-", "_");
-}
-
-function startAtZero(
-  counter: Counter,
-  label: string,
-  values: readonly string[],
-): void {
-  for (const value of values) childOf(counter, label, value).inc(0);
-}
-
-type Child = ReturnType<Counter["labels"]>;
-const children = new WeakMap<Counter, Map<string, Child>>();
-
-/** Looking a labelled child up costs more than counting: each is resolved once. */
-function childOf(counter: Counter, label: string, value: string): Child {
-  const known = children.get(counter) ?? new Map<string, Child>();
-  children.set(counter, known);
-  let child = known.get(value);
-  if (child === undefined)
-    known.set(value, (child = counter.labels({ [label]: value })));
-  return child;
 }

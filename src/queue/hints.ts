@@ -58,7 +58,9 @@ export function createHints({
   });
   return {
     place: (events) => {
-      jobs.add(events).catch(onLost);
+      jobs.add(events).catch(() => {
+        onLost();
+      });
     },
     drain: jobs.drain,
   };

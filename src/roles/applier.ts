@@ -169,7 +169,9 @@ function report(
     metrics.reconciled(kind, Math.max(0, nowMs - epochMsOf(receivedAt)) / 1000);
     if (isUnknownDecline) metrics.unknownDecline();
   }
-  for (const { eventId, cardId, error, retryInMs, counts } of outcome.failed) {
+  for (const failure of outcome.failed) {
+    const { eventId, error, retryInMs, counts } = failure;
+    const cardId = failure.cardId ?? undefined;
     metrics.failedAttempt(retryInMs === undefined);
     if (retryInMs === undefined)
       log.error({ eventId, cardId, error }, "event given up");

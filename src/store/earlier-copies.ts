@@ -134,22 +134,14 @@ export async function lowerSignedTimes(
   trx: Transaction,
   times: ReadonlyMap<string, Instant>,
 ): Promise<LoweredEvent[]> {
-  const { rows } = await sql<{
-    event_id: string;
-    card_id: string | null;
-    state: EventState;
-  }>`
+  const { rows } = await sql<LoweredEvent>`
     update webhook_events event
     set signed_at = copy.signed_at
     from unnest(${[...times.keys()]}::text[], ${[...times.values()]}::timestamptz[]) as copy (event_id, signed_at)
     where event.event_id = copy.event_id and copy.signed_at < event.signed_at
-    returning event.event_id, event.card_id, event.state
+    returning event.event_id as "eventId", event.card_id as "cardId", event.state
   `.execute(trx);
-  return rows.map((row) => ({
-    eventId: row.event_id,
-    cardId: row.card_id,
-    state: row.state,
-  }));
+  return rows;
 }
 
 /** How long the noted copy that came first has waited, in seconds; 0 when none waits. */

@@ -1,14 +1,8 @@
 import { sql } from "kysely";
-import type { SelectQueryBuilder, Selectable } from "kysely";
+import type { SelectQueryBuilder } from "kysely";
 import type { Instant } from "../domain/instant.ts";
-import type {
-  Database,
-  EventState,
-  Tables,
-  Transaction,
-  WebhookEventsTable,
-} from "./database.ts";
-import type { InboxEntry } from "./inbox.ts";
+import type { Database, EventState, Tables, Transaction } from "./database.ts";
+import type { FieldIssue, InboxEntry } from "./inbox.ts";
 import { issuesJson } from "./inbox.ts";
 
 /** Which events an operator asks for. What is not given does not restrict. */
@@ -37,14 +31,14 @@ export interface EventSummary {
 export type ListOrder = "oldest" | "newest";
 
 const SUMMARY_COLUMNS = [
-  "event_id",
-  "event_type",
-  "card_id",
+  "event_id as eventId",
+  "event_type as eventType",
+  "card_id as cardId",
   "state",
   "attempts",
-  "signed_at",
-  "received_at",
-  "last_error",
+  "signed_at as signedAt",
+  "received_at as receivedAt",
+  "last_error as lastError",
 ] as const;
 
 /** A page of one end, by the time at which they were stored, and by id where that is the same. */
@@ -60,31 +54,18 @@ export async function listEvents(
     .orderBy("received_at", direction)
     .orderBy("event_id", direction)
     .limit(limit);
+  if (hasOwnIndex(filter)) return found.execute();
   // By time there is one index of what has a body and one of what has none. The planner finds them when it is told so.
-  const query = hasOwnIndex(filter)
-    ? found
-    : db
-        .selectFrom(found.where("body", "is not", null).as("with_body"))
-        .selectAll()
-        .unionAll(
-          db
-            .selectFrom(found.where("body", "is", null).as("without_body"))
-            .selectAll(),
-        )
-        .orderBy("received_at", direction)
-        .orderBy("event_id", direction)
-        .limit(limit);
-  const rows = await query.execute();
-  return rows.map((row) => ({
-    eventId: row.event_id,
-    eventType: row.event_type,
-    cardId: row.card_id,
-    state: row.state,
-    attempts: row.attempts,
-    signedAt: row.signed_at,
-    receivedAt: row.received_at,
-    lastError: row.last_error,
-  }));
+  const withBody = found.where("body", "is not", null).as("with_body");
+  const withoutBody = found.where("body", "is", null).as("without_body");
+  return db
+    .selectFrom(withBody)
+    .selectAll()
+    .unionAll(db.selectFrom(withoutBody).selectAll())
+    .orderBy("receivedAt", direction)
+    .orderBy("eventId", direction)
+    .limit(limit)
+    .execute();
 }
 
 /** Of ids, of a card, or of the few that have not been applied. */
@@ -102,19 +83,22 @@ function matching<Selected>(
   filter: EventFilter,
 ): SelectQueryBuilder<Tables, "webhook_events", Selected> {
   const { eventIds, state, type, cardId, since, until } = filter;
-  return query
-    .$if(eventIds !== undefined, (q) =>
-      q.where("event_id", "=", sql<string>`any(${eventIds ?? []}::text[])`),
-    )
-    .$if(state !== undefined, (q) => q.where("state", "=", state ?? "received"))
-    .$if(type !== undefined, (q) => q.where("event_type", "=", type ?? ""))
-    .$if(cardId !== undefined, (q) => q.where("card_id", "=", cardId ?? ""))
-    .$if(since !== undefined, (q) =>
-      q.where("received_at", ">=", sql<Instant>`${since}::timestamptz`),
-    )
-    .$if(until !== undefined, (q) =>
-      q.where("received_at", "<", sql<Instant>`${until}::timestamptz`),
-    );
+  let found = query;
+  if (eventIds) found = found.where("event_id", "=", anyOf(eventIds));
+  if (state) found = found.where("state", "=", state);
+  if (type !== undefined) found = found.where("event_type", "=", type);
+  if (cardId !== undefined) found = found.where("card_id", "=", cardId);
+  if (since) found = found.where("received_at", ">=", timestamp(since));
+  if (until) found = found.where("received_at", "<", timestamp(until));
+  return found;
+}
+
+function anyOf(ids: readonly string[]) {
+  return sql<string>`any(${ids}::text[])`;
+}
+
+function timestamp(date: Date) {
+  return sql<Instant>`${date}::timestamptz`;
 }
 
 /** How many events are stored that were not applied, of one card or of all. */
@@ -161,7 +145,7 @@ export async function findWholeEvent(
     .selectAll()
     .where("event_id", "=", eventId)
     .executeTakeFirst();
-  // When the queue was told of it is nobody's business but ours.
+  // When the queue was told of it is no part of the contract.
   return row && { ...row, hinted_at: undefined };
 }
 
@@ -178,27 +162,28 @@ export interface EventRecord {
 }
 
 const RECORD_COLUMNS = [
-  "event_id",
-  "event_type",
-  "card_id",
+  "event_id as eventId",
+  "event_type as eventType",
+  "card_id as cardId",
   "state",
   "body",
-  "signed_at",
-  "received_at",
+  "signed_at as signedAt",
+  "received_at as receivedAt",
 ] as const;
 
+function selectRecords(db: Database) {
+  return db.selectFrom("webhook_events").select(RECORD_COLUMNS);
+}
+
 /** The events of these cards that have been applied. */
-export async function findAppliedEvents(
+export function findAppliedEvents(
   db: Database,
   cardIds: readonly string[],
 ): Promise<EventRecord[]> {
-  const rows = await db
-    .selectFrom("webhook_events")
-    .select(RECORD_COLUMNS)
-    .where("card_id", "=", sql<string>`any(${cardIds}::text[])`)
+  return selectRecords(db)
+    .where("card_id", "=", anyOf(cardIds))
     .where("state", "=", "processed")
     .execute();
-  return rows.map(toRecord);
 }
 
 /** An event with what was done about it. */
@@ -207,8 +192,7 @@ export interface ToldEvent extends EventRecord {
   readonly lastError: string | null;
   readonly processedAt: Instant | null;
   /** Optional fields that could not be read and count as not stated. */
-  readonly issues:
-    readonly { readonly path: string; readonly message: string }[] | null;
+  readonly issues: readonly FieldIssue[] | null;
 }
 
 /** All events about a card that are stored, in whatever state. */
@@ -216,81 +200,55 @@ export async function findEventsOfCard(
   db: Database,
   cardId: string,
 ): Promise<ToldEvent[]> {
-  const rows = await db
-    .selectFrom("webhook_events")
-    .select([
-      ...RECORD_COLUMNS,
-      "attempts",
-      "last_error",
-      "processed_at",
-      "issues",
-    ])
+  const rows = await selectRecords(db)
+    .select(["attempts", "last_error as lastError", "issues"])
+    .select("processed_at as processedAt")
     .where("card_id", "=", cardId)
     .orderBy("signed_at")
     .execute();
-  return rows.map((row) => ({
-    ...toRecord(row),
-    attempts: row.attempts,
-    lastError: row.last_error,
-    processedAt: row.processed_at,
-    issues: row.issues as ToldEvent["issues"],
-  }));
+  return rows as ToldEvent[];
 }
 
-export async function findEvents(
+export function findEvents(
   db: Database,
   eventIds: readonly string[],
 ): Promise<EventRecord[]> {
-  const rows = await db
-    .selectFrom("webhook_events")
-    .select(RECORD_COLUMNS)
-    .where("event_id", "=", sql<string>`any(${eventIds}::text[])`)
-    .execute();
-  return rows.map(toRecord);
+  return selectRecords(db).where("event_id", "=", anyOf(eventIds)).execute();
 }
 
 /** Applied events that came at exactly these times: the way from a row's `received_at` back to its event. */
-export async function findAppliedEventsReceivedAt(
+export function findAppliedEventsReceivedAt(
   db: Database,
   receivedAt: readonly Instant[],
 ): Promise<EventRecord[]> {
-  const rows = await db
-    .selectFrom("webhook_events")
-    .select(RECORD_COLUMNS)
+  return selectRecords(db)
     .where("received_at", "=", sql<Instant>`any(${receivedAt}::timestamptz[])`)
     .where("state", "=", "processed")
     .execute();
-  return rows.map(toRecord);
 }
 
 /** Applied events whose bodies speak of one of these ids. Reads the whole inbox: only for rows that are gone. */
-export async function findAppliedEventsAbout(
+export function findAppliedEventsAbout(
   db: Database,
   ids: readonly string[],
 ): Promise<EventRecord[]> {
-  const rows = await db
-    .selectFrom("webhook_events")
-    .select(RECORD_COLUMNS)
+  return selectRecords(db)
     .where("state", "=", "processed")
     .where(
       sql<boolean>`exists (select from unnest(${ids}::text[]) as id where strpos(body, id) > 0)`,
     )
     .execute();
-  return rows.map(toRecord);
 }
 
 /** One event, locked until the transaction ends. */
-export async function lockEvent(
+export function lockEvent(
   trx: Transaction,
   eventId: string,
 ): Promise<EventRecord | undefined> {
-  const row = await trx
-    .selectFrom("webhook_events")
-    .select(RECORD_COLUMNS)
+  return selectRecords(trx)
     .where("event_id", "=", eventId)
     .forUpdate()
     .executeTakeFirst();
-  return row && toRecord(row);
 }
 
 /** The ids of cards that events or rows speak of, after this one, in the order of ids. */
@@ -348,18 +306,4 @@ export async function insertLateEvent(
     .returning("event_id")
     .executeTakeFirst();
   return inserted !== undefined;
-}
-
-function toRecord(
-  row: Selectable<Pick<WebhookEventsTable, (typeof RECORD_COLUMNS)[number]>>,
-): EventRecord {
-  return {
-    eventId: row.event_id,
-    eventType: row.event_type,
-    cardId: row.card_id,
-    state: row.state,
-    body: row.body,
-    signedAt: row.signed_at,
-    receivedAt: row.received_at,
-  };
 }

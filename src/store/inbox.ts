@@ -1,6 +1,5 @@
 import { sql } from "kysely";
 import type { Instant } from "../domain/instant.ts";
-import { earlier } from "../domain/instant.ts";
 import { compileOnce } from "./compile-once.ts";
 import type {
   Database,
@@ -50,23 +49,34 @@ export async function recordEvents(
   db: Database,
   entries: readonly InboxEntry[],
 ): Promise<Recorded[]> {
-  const firsts = firstOfEachId(entries);
-  const rows = withEarliestTimes(firsts, entries);
+  const rows = rowsOf(entries);
   const inserted = await insertNew(db, rows);
   const found = await compareWithStored(
     db,
     entries,
-    new Map(
-      rows
-        .filter(({ eventId }) => inserted.has(eventId))
-        .map((row) => [row.eventId, row]),
-    ),
+    rows.filter(({ eventId }) => inserted.has(eventId)),
   );
-  return entries.map((entry, index) => {
-    const { eventId } = entry;
-    const isNew = inserted.has(eventId) && firsts.get(eventId) === entry;
-    return isNew ? "recorded" : (found[index] ?? "duplicate");
-  });
+  // The first of the copies that came together is the one that was recorded.
+  return entries.map(({ eventId }, index) =>
+    inserted.delete(eventId) ? "recorded" : (found[index] ?? "duplicate"),
+  );
+}
+
+/**
+ * One row for each id, which counts as signed when the earliest of its copies was. In the order of ids: two instances
+ * that insert the same ids in two orders would deadlock.
+ */
+function rowsOf(entries: readonly InboxEntry[]): InboxEntry[] {
+  const rows = new Map<string, InboxEntry>();
+  for (const entry of entries) {
+    const { eventId, signedAt } = entry;
+    const row = rows.get(eventId) ?? entry;
+    const isEarlier = isCopyOf(entry, row) && signedAt < row.signedAt;
+    rows.set(eventId, isEarlier ? { ...row, signedAt } : row);
+  }
+  return [...rows.values()].toSorted((a, b) =>
+    a.eventId < b.eventId ? -1 : 1,
+  );
 }
 
 /** What tells a copy of an event from another content under its id. */
@@ -88,7 +98,7 @@ export async function findCopies(
   db: Database,
   entries: readonly Identity[],
 ): Promise<Found[]> {
-  return compareWithStored(db, entries, new Map());
+  return compareWithStored(db, entries, []);
 }
 
 type Stored = Pick<InboxEntry, "eventId" | "bodySha256" | "signedAt">;
@@ -102,61 +112,38 @@ type Stored = Pick<InboxEntry, "eventId" | "bodySha256" | "signedAt">;
 async function compareWithStored(
   db: Database,
   entries: readonly Identity[],
-  inserted: ReadonlyMap<string, Stored>,
+  inserted: readonly Stored[],
 ): Promise<Found[]> {
-  const others = entries.filter(({ eventId }) => !inserted.has(eventId));
+  const stored = new Map(inserted.map((one) => [one.eventId, one]));
+  const others = entries.filter(({ eventId }) => !stored.has(eventId));
   const [found, quarantined] = await Promise.all([
     findStored(db, [...new Set(others.map(({ eventId }) => eventId))]),
     findQuarantinedTimes(db, entries),
   ]);
-  const storedAs = ({ eventId }: Identity) =>
-    inserted.get(eventId) ?? found.get(eventId);
+  for (const one of found) stored.set(one.eventId, one);
   const copies = entries.flatMap((entry) => {
-    const stored = storedAs(entry);
-    if (stored === undefined || !isCopyOf(entry, stored)) return [];
     const { eventId, bodySha256 } = entry;
+    const original = stored.get(eventId);
+    if (original === undefined || !isCopyOf(entry, original)) return [];
     return [entry.signedAt, quarantined.get(bodySha256.toString("hex"))]
       .filter((signedAt) => signedAt !== undefined)
-      .filter((signedAt) => signedAt < stored.signedAt)
+      .filter((signedAt) => signedAt < original.signedAt)
       .map((signedAt) => ({ eventId, bodySha256, signedAt }));
   });
   const noted = await recordEarlierCopies(db, copies);
   return entries.map((entry) => {
-    const stored = storedAs(entry);
-    if (stored === undefined) return undefined;
-    if (!isCopyOf(entry, stored)) return "conflict";
+    const original = stored.get(entry.eventId);
+    if (original === undefined) return undefined;
+    if (!isCopyOf(entry, original)) return "conflict";
     return noted.has(entry.eventId) ? "earlier" : "duplicate";
   });
 }
 
-function isCopyOf(entry: Identity, stored: Stored): boolean {
-  return stored.bodySha256.equals(entry.bodySha256);
-}
-
-/** Copies that come together are as one that was signed when the earliest of them was. */
-function withEarliestTimes(
-  firsts: ReadonlyMap<string, InboxEntry>,
-  entries: readonly InboxEntry[],
-): InboxEntry[] {
-  if (firsts.size === entries.length) return [...firsts.values()];
-  return [...firsts.values()].map((first) => {
-    const signedAt = entries
-      .filter((entry) => entry.eventId === first.eventId)
-      .filter((entry) => isCopyOf(entry, first))
-      .map((entry) => entry.signedAt)
-      .reduce(earlier);
-    return { ...first, signedAt };
-  });
-}
-
-/** In the order of ids: two instances that insert the same ids in two orders would deadlock. */
-function firstOfEachId(
-  entries: readonly InboxEntry[],
-): ReadonlyMap<string, InboxEntry> {
-  const firsts = new Map<string, InboxEntry>();
-  for (const entry of entries)
-    if (!firsts.has(entry.eventId)) firsts.set(entry.eventId, entry);
-  return new Map([...firsts].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+function isCopyOf(
+  { bodySha256 }: Pick<Identity, "bodySha256">,
+  stored: Stored,
+): boolean {
+  return stored.bodySha256.equals(bodySha256);
 }
 
 /**
@@ -166,7 +153,7 @@ function firstOfEachId(
 async function insertNew(
   db: Database,
   rows: readonly InboxEntry[],
-): Promise<ReadonlySet<string>> {
+): Promise<Set<string>> {
   if (rows.length === 0) return new Set();
   const column = <Value>(read: (row: InboxEntry) => Value) => rows.map(read);
   const result = await sql<{ event_id: string }>`/* record-events */
@@ -203,26 +190,13 @@ export function issuesJson(issues: readonly FieldIssue[]): string | null {
 async function findStored(
   db: Database,
   eventIds: readonly string[],
-): Promise<ReadonlyMap<string, Stored>> {
-  if (eventIds.length === 0) return new Map();
-  const { rows } = await sql<{
-    event_id: string;
-    body_sha256: Buffer;
-    signed_at: Instant;
-  }>`/* find-stored */
-    select event_id, body_sha256, signed_at from webhook_events where event_id = any(${eventIds}::text[])`.execute(
-    db,
-  );
-  return new Map(
-    rows.map((row) => [
-      row.event_id,
-      {
-        eventId: row.event_id,
-        bodySha256: row.body_sha256,
-        signedAt: row.signed_at,
-      },
-    ]),
-  );
+): Promise<readonly Stored[]> {
+  if (eventIds.length === 0) return [];
+  const { rows } = await sql<Stored>`/* find-stored */
+    select event_id as "eventId", body_sha256 as "bodySha256", signed_at as "signedAt"
+    from webhook_events
+    where event_id = any(${eventIds}::text[])`.execute(db);
+  return rows;
 }
 
 /** An event that waited to be applied. */
@@ -279,7 +253,7 @@ const take = compileOnce((db, eventIds: readonly string[], attempts: number) =>
  * Counts an attempt before it is made and commits that, so that an event which kills the process is counted
  * too. Gives up an event whose attempts are used up.
  *
- * @param leaseMs for so long nobody else looks for the event
+ * @param leaseMs for so long no sweep looks for the event
  * @returns undefined when the event does not wait
  */
 export async function beginAttempt(
@@ -288,46 +262,34 @@ export async function beginAttempt(
   maxAttempts: number,
   leaseMs: number,
 ): Promise<Attempt | undefined> {
-  const { rows } = await sql<{
-    state: EventState;
-    attempts: number;
-    waited_ms: number;
-    card_id: string | null;
-    last_error: string;
-  }>`
+  const { rows } = await sql<
+    Omit<Attempt, "givenUp"> & { state: EventState; error: string }
+  >`
     update webhook_events
     set attempts = least(attempts + 1, ${maxAttempts}),
         state = case when attempts < ${maxAttempts} then state else 'failed' end,
         last_error = coalesce(last_error, 'the process ended while it worked on this event'),
         hinted_at = ${fromNow(leaseMs)}
     where event_id = ${eventId} and state = 'received'
-    returning state, attempts, extract(epoch from now() - received_at)::float8 * 1000 as waited_ms, card_id, last_error
+    returning state, attempts as number, ${WAITED_MS} as "waitedMs", card_id as "cardId", last_error as error
   `.execute(db);
   const [row] = rows;
   if (row === undefined) return undefined;
-  const cardId = row.card_id ?? undefined;
-  return {
-    number: row.attempts,
-    waitedMs: row.waited_ms,
-    cardId,
-    ...(row.state === "failed" && {
-      givenUp: {
-        eventId,
-        cardId,
-        error: row.last_error,
-        retryInMs: undefined,
-        counts: true,
-      },
-    }),
-  };
+  const { state, error, ...attempt } = row;
+  if (state !== "failed") return attempt;
+  const { cardId } = attempt;
+  const outcome = { retryInMs: undefined, counts: true };
+  return { ...attempt, givenUp: { eventId, cardId, error, ...outcome } };
 }
+
+const WAITED_MS = sql`extract(epoch from now() - received_at)::float8 * 1000`;
 
 export interface Attempt {
   /** The first one is 1. */
   readonly number: number;
   /** Since the event was recorded. */
   readonly waitedMs: number;
-  readonly cardId: string | undefined;
+  readonly cardId: string | null;
   /** Set when there is none left: the event is `failed` now. */
   readonly givenUp?: FailedAttempt;
 }
@@ -337,28 +299,17 @@ export async function findNextAttempt(
   db: Database,
   eventId: string,
 ): Promise<Attempt | undefined> {
-  const { rows } = await sql<{
-    attempts: number;
-    waited_ms: number;
-    card_id: string | null;
-  }>`
-    select attempts, extract(epoch from now() - received_at)::float8 * 1000 as waited_ms, card_id
+  const { rows } = await sql<Attempt>`
+    select attempts + 1 as number, ${WAITED_MS} as "waitedMs", card_id as "cardId"
     from webhook_events
     where event_id = ${eventId} and state = 'received'
   `.execute(db);
-  const [row] = rows;
-  return (
-    row && {
-      number: row.attempts + 1,
-      waitedMs: row.waited_ms,
-      cardId: row.card_id ?? undefined,
-    }
-  );
+  return rows[0];
 }
 
 export interface FailedAttempt {
   readonly eventId: string;
-  readonly cardId?: string | undefined;
+  readonly cardId?: string | null;
   readonly error: string;
   /** When the next attempt is due; undefined when there is none: the event is `failed`. */
   readonly retryInMs: number | undefined;
@@ -404,7 +355,7 @@ export async function takeStalledEvents(
   placedBefore: Date | undefined,
   limit: number,
 ): Promise<StalledEvent[]> {
-  const { rows } = await sql<{ event_id: string; was_hinted_again: boolean }>`
+  const { rows } = await sql<StalledEvent>`
     with stalled as (
       select event_id, hinted_at is not null as was_hinted_again
       from webhook_events
@@ -418,12 +369,9 @@ export async function takeStalledEvents(
     set hinted_at = now()
     from stalled
     where event.event_id = stalled.event_id
-    returning event.event_id, stalled.was_hinted_again
+    returning event.event_id as "eventId", stalled.was_hinted_again as "wasHintedAgain"
   `.execute(db);
-  return rows.map((row) => ({
-    eventId: row.event_id,
-    wasHintedAgain: row.was_hinted_again,
-  }));
+  return rows;
 }
 
 /**

@@ -1,12 +1,6 @@
 import { sql } from "kysely";
-import type { Selectable } from "kysely";
 import type { Instant } from "../domain/instant.ts";
-import type {
-  Database,
-  QuarantineReason,
-  QuarantinedEventsTable,
-  Transaction,
-} from "./database.ts";
+import type { Database, QuarantineReason, Transaction } from "./database.ts";
 import type { ListOrder } from "./event-records.ts";
 
 /** Which quarantined deliveries an operator asks for. */
@@ -42,18 +36,22 @@ export interface QuarantineRecord {
 const QUARANTINE_COLUMNS = [
   "id",
   "reason",
-  "event_id",
-  "event_type",
-  "card_id",
+  "event_id as eventId",
+  "event_type as eventType",
+  "card_id as cardId",
   "issues",
   "body",
-  "body_sha256",
-  "signed_at",
-  "received_at",
-  "last_received_at",
+  "body_sha256 as bodySha256",
+  "signed_at as signedAt",
+  "received_at as receivedAt",
+  "last_received_at as lastReceivedAt",
   "deliveries",
   "resolution",
 ] as const;
+
+function selectRecords(db: Database) {
+  return db.selectFrom("quarantined_events").select(QUARANTINE_COLUMNS);
+}
 
 export async function listQuarantine(
   db: Database,
@@ -62,33 +60,28 @@ export async function listQuarantine(
   order: ListOrder = "oldest",
 ): Promise<QuarantineRecord[]> {
   const { ids, eventIds, reason, type, cardId, since, until } = filter;
-  const rows = await db
-    .selectFrom("quarantined_events")
-    .select(QUARANTINE_COLUMNS)
-    .$if(ids !== undefined, (q) =>
-      q.where("id", "=", sql<string>`any(${ids ?? []}::bigint[])`),
-    )
-    .$if(eventIds !== undefined, (q) =>
-      q.where("event_id", "=", sql<string>`any(${eventIds ?? []}::text[])`),
-    )
-    .$if(reason !== undefined, (q) =>
-      q.where("reason", "=", reason ?? "invalid_json"),
-    )
-    .$if(type !== undefined, (q) => q.where("event_type", "=", type ?? ""))
-    .$if(cardId !== undefined, (q) => q.where("card_id", "=", cardId ?? ""))
-    .$if(since !== undefined, (q) =>
-      q.where("received_at", ">=", sql<Instant>`${since}::timestamptz`),
-    )
-    .$if(until !== undefined, (q) =>
-      q.where("received_at", "<", sql<Instant>`${until}::timestamptz`),
-    )
-    .$if(filter.withResolved !== true, (q) =>
-      q.where("resolved_at", "is", null),
-    )
+  let found = selectRecords(db)
     .orderBy("id", order === "oldest" ? "asc" : "desc")
-    .limit(limit)
-    .execute();
-  return rows.map(toQuarantineRecord);
+    .limit(limit);
+  if (ids) found = found.where("id", "=", anyId(ids));
+  if (eventIds)
+    found = found.where("event_id", "=", sql<string>`any(${eventIds}::text[])`);
+  if (reason) found = found.where("reason", "=", reason);
+  if (type !== undefined) found = found.where("event_type", "=", type);
+  if (cardId !== undefined) found = found.where("card_id", "=", cardId);
+  if (since) found = found.where("received_at", ">=", timestamp(since));
+  if (until) found = found.where("received_at", "<", timestamp(until));
+  if (filter.withResolved !== true)
+    found = found.where("resolved_at", "is", null);
+  return (await found.execute()) as QuarantineRecord[];
+}
+
+function anyId(ids: readonly string[]) {
+  return sql<string>`any(${ids}::bigint[])`;
+}
+
+function timestamp(date: Date) {
+  return sql<Instant>`${date}::timestamptz`;
 }
 
 /** One quarantined delivery, locked until the transaction ends. */
@@ -96,13 +89,11 @@ export async function lockQuarantined(
   trx: Transaction,
   id: string,
 ): Promise<QuarantineRecord | undefined> {
-  const row = await trx
-    .selectFrom("quarantined_events")
-    .select(QUARANTINE_COLUMNS)
+  const row = await selectRecords(trx)
     .where("id", "=", id)
     .forUpdate()
     .executeTakeFirst();
-  return row && toQuarantineRecord(row);
+  return row as QuarantineRecord | undefined;
 }
 
 /** When the earliest delivery of this content in the quarantine was signed, for whatever reason it is there. */
@@ -126,30 +117,8 @@ export async function resolveQuarantined(
   const result = await db
     .updateTable("quarantined_events")
     .set({ resolved_at: sql<Instant>`clock_timestamp()`, resolution })
-    .where("id", "=", sql<string>`any(${ids}::bigint[])`)
+    .where("id", "=", anyId(ids))
     .where("resolved_at", "is", null)
     .executeTakeFirst();
   return Number(result.numUpdatedRows);
-}
-
-function toQuarantineRecord(
-  row: Selectable<
-    Pick<QuarantinedEventsTable, (typeof QUARANTINE_COLUMNS)[number]>
-  >,
-): QuarantineRecord {
-  return {
-    id: row.id,
-    reason: row.reason,
-    eventId: row.event_id,
-    eventType: row.event_type,
-    cardId: row.card_id,
-    issues: row.issues as QuarantineRecord["issues"],
-    body: row.body,
-    bodySha256: row.body_sha256,
-    signedAt: row.signed_at,
-    receivedAt: row.received_at,
-    lastReceivedAt: row.last_received_at,
-    deliveries: row.deliveries,
-    resolution: row.resolution,
-  };
 }

@@ -487,7 +487,7 @@ describe(".env.example", () => {
     const source = readFileSync(new URL("src/config.ts", root), "utf8");
     const [, list = ""] = /FROM_FILE = \[([^\]]*)\]/.exec(source) ?? [];
     return [
-      ...source.matchAll(/^ +([A-Z][A-Z0-9_]+): (?:z\b|port|url)/gm),
+      ...source.matchAll(/^ +([A-Z][A-Z0-9_]+): (?:z\b|port|url|whole)/gm),
       ...list.replaceAll('",', '_FILE",').matchAll(/"(\w+)"/g),
     ].map(([, name = ""]) => name);
   }
