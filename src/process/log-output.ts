@@ -15,7 +15,7 @@ export interface LogOutput {
 export function createLogOutput(): LogOutput {
   const writeNow = isFile(process.stdout.fd) ? writeToFile : writeToStream;
   let dropped = 0;
-  // Without a listener a broken pipe would end the process, and whoever starts it again would do so for ever.
+  // Without a listener a broken pipe ends the process, again after each restart.
   process.stdout.on("error", () => undefined);
   return {
     write: (line) => {

@@ -9,7 +9,7 @@ export interface NearMiss {
 /** Share of a name's letters that may be wrong. */
 const WRONG_LETTERS = 0.4;
 
-/** The known word that somebody may have meant, if one is close enough. */
+/** The known word that may have been meant, if one is close enough. */
 export function findNearest(
   text: string,
   known: readonly string[],

@@ -4,13 +4,13 @@ export interface Watchdog {
   readonly stop: () => Promise<void>;
 }
 
-/** How often the process shows that its event loop turns. */
+/** How often the process shows that its event loop runs. */
 const HEARTBEAT_MS = 1_000;
 
 /**
- * Ends the process when its event loop has not turned for so long: a process that hangs answers nobody, cannot
- * notice it itself and cannot be asked to stop. Whoever runs it starts it again, and the event that it hung on
- * has an attempt counted against it.
+ * Ends the process when its event loop has stood still for so long: a process that hangs answers nothing, cannot notice
+ * it itself and cannot be asked to stop. Its supervisor starts it again, and the event that it hung on has an attempt
+ * counted against it.
  *
  * The check needs a thread of its own; its code is text, since it is a few lines and must run from any folder.
  */
@@ -41,7 +41,7 @@ const WATCHER = `
   setInterval(() => {
     const now = Atomics.load(beats, 0);
     if (now === last) {
-      // Whoever should read it may stand still, too.
+      // The reader of standard error may stand still, too.
       setTimeout(kill, 1000);
       write(2, "the event loop has not turned for " + timeoutMs + " ms: ending the process\\n", kill);
     }

@@ -13,12 +13,12 @@ import { explainDatabaseFault } from "../store/explain-fault.ts";
 const CONNECT_PATIENCE_MS = 30_000;
 const CONNECT_PAUSE_MS = 500;
 /**
- * While a migration waits for a lock, all others who want the table wait behind it. So it gives up soon, lets them pass and
- * tries again; at first before the second after which PostgreSQL looks for a deadlock, of which another could be the
- * victim. When it has given way often it waits for longer: a worker that is a victim just tries again.
+ * While a migration waits for a lock, every other session that wants the table waits behind it. So it gives up soon,
+ * lets them pass and tries again; at first before the second after which PostgreSQL looks for a deadlock, which could end
+ * another session's transaction. After many tries it waits longer: a worker whose transaction is ended just tries again.
  */
 const LOCK_TIMEOUT_MS = { first: 800, max: 3_000 };
-/** Somebody may be reading a large table. */
+/** Another session may be reading a large table. */
 const LOCK_PATIENCE_MS = 5 * 60_000;
 const LOCK_PAUSE_MS = { first: 250, max: 5_000 };
 /** A migration may rewrite a large table. */
@@ -80,7 +80,7 @@ async function untilLocksAreFree<Result>(
   }
 }
 
-/** Not given in time, or a deadlock, in which one of the two must give way. */
+/** The lock was not given in time, or two sessions waited for each other and this one gave way. */
 function isLockFault(error: unknown): boolean {
   return (
     error instanceof Error &&

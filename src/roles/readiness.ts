@@ -71,7 +71,7 @@ async function lacksMigrations(
 
 const MISSING = /^42(P01|703|883)$/;
 
-/** In few and constant words, since anybody may read them. */
+/** Few and constant words: every client that reaches the port may read them. */
 const REASONS: readonly (readonly [RegExp, string])[] = [
   [/^25006$/, "the server takes no writes"],
   [/^42501$/, "a right is missing"],

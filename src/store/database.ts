@@ -165,10 +165,8 @@ export interface PoolOptions {
   /** A statement that waits longer for a lock fails with 55P03; undefined: only `queryTimeoutMs` ends it. */
   readonly lockTimeoutMs?: number;
   /**
-   * For statements that look up few rows: never to read a whole table instead. A prepared statement keeps its plan, and
-   * one that was made while the table was small would read all of it when it has grown. The plan is made once, without
-   * a look at parameters, so a partial index is found only by a state that the text names. And rows are met in the order
-   * of the index, not of the disk: statements that lock several do it in one order, and never wait in a circle.
+   * Worker sessions: no sequential scans, generic plans. A plan cached while a table was small must not scan it once it
+   * has grown. Rows are met in the order of the index, so statements that lock several never wait in a circle.
    */
   readonly looksUpOnly?: boolean;
   /** Shown in `pg_stat_activity`. */
@@ -221,7 +219,7 @@ export function createPool(options: PoolOptions): pg.Pool {
   return pool;
 }
 
-/** Whoever made the pool ends it: Kysely's `destroy` leaves one alone through which it never sent a statement. */
+/** End the pool itself: Kysely's `destroy` leaves one open through which it never sent a statement. */
 export function createDatabase(pool: pg.Pool): Database {
   return new Kysely<Tables>({
     dialect: new PostgresDialect({ pool: withNamedStatements(pool) }),

@@ -30,7 +30,7 @@ const NO_CONNECTION =
 
 /**
  * Whether an error meets every event alike: the server is away, ends, takes no writes, has no room, or another session
- * has the locks. Then nobody looks for an event at fault. Of what is neither this nor a fault of the data (a statement
+ * has the locks. Then no event at fault is looked for. Of what is neither this nor a fault of the data (a statement
  * that takes too long, a right that is missing on one table, a mistake of ours) one event may be the cause: it must
  * neither hold its neighbours nor be given up.
  */

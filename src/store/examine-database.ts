@@ -32,7 +32,7 @@ interface Facts {
   readonly elsewhere: string | null;
 }
 
-/** In the catalogue's full names, since the search path may be anybody's. */
+/** In the catalogue's full names: the search path is not ours yet. */
 const FACTS = `
   select pg_catalog.current_setting('server_version_num')::pg_catalog.int4 as version,
          pg_catalog.current_setting('server_encoding') as encoding,
@@ -65,7 +65,7 @@ const TRANSACTION_POOLING = new DatabaseRefusal(
 );
 
 /**
- * A session of our own keeps its server process, and nobody else is given it. A pooler that takes its servers in turn
+ * A session of our own keeps its server process to itself. A pooler that takes its servers in turn
  * gives another one to the second statement, or, where it has only one, the same one to the second client.
  */
 async function refuseSharedSessions(

@@ -13,7 +13,7 @@ export class DatabaseRefusal extends Error {
  * One sentence for a database that cannot be used, with what to do about it: the same at the start, for `migrate` and
  * for every command. It names what is configured (host, role, database, table), and neither a password nor data.
  *
- * @returns undefined for a fault that nobody can put right by the database or its configuration
+ * @returns undefined for a fault that neither the database nor its configuration can put right
  */
 export function explainDatabaseFault(error: unknown): string | undefined {
   if (error instanceof DatabaseRefusal)

@@ -27,7 +27,7 @@ export async function dropOldBodies(
   return Number(result.numAffectedRows ?? 0);
 }
 
-/** The same for quarantined deliveries that were dealt with; an open one is kept until somebody looks at it. */
+/** The same for quarantined deliveries that were dealt with; an open one is kept until an operator closes it. */
 export async function dropResolvedBodies(
   db: Database,
   before: Date,

@@ -66,7 +66,7 @@ export function sessionStatements(settings: SessionSettings): string {
       ? "'off'"
       : `case when pg_catalog.current_setting('synchronous_commit') operator(pg_catalog.=) 'remote_apply'
            then 'remote_apply' else 'on' end`;
-  // By full names, since the search path may be anybody's until then; the time-out first, since it may be too short for
+  // By full names, since the search path is not ours until then; the time-out first, since it may be too short for
   // the rest.
   return `
     select pg_catalog.set_config('statement_timeout', '${String(statementTimeoutMs)}', false);
@@ -126,7 +126,7 @@ function usualSocketFolder(port: number | undefined): string | undefined {
 }
 
 /**
- * `require` verifies as verify-full does, which psql's does not: encryption with whoever answers protects nothing.
+ * `require` verifies as verify-full does, which psql's does not: encryption with an unknown server protects nothing.
  *
  * @returns undefined where the URL says nothing, so that PGSSLMODE counts
  */
