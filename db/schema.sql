@@ -54,11 +54,12 @@ create table authorizations (
   received_at timestamp with time zone not null,
   -- When this row was last written.
   updated_at timestamp with time zone not null default now(),
-  -- As in cards; the fields are * where one event has set all that the row has, as is the rule.
+  -- Which event set which column, as in cards.
   field_clocks jsonb not null,
   constraint authorizations_pkey PRIMARY KEY (transaction_id),
   constraint authorizations_category_is_known CHECK ((decline_category = ANY (ARRAY['mcc'::text, 'cvv'::text, 'limit'::text, 'balance'::text, 'card_status'::text, 'other'::text]))),
   constraint authorizations_category_when_declined CHECK (((decline_category IS NOT NULL) = (transaction_status = 'DECLINED'::text))),
+  constraint authorizations_field_clocks_by_column CHECK ((jsonb_typeof(field_clocks) = 'object'::text)),
   constraint authorizations_mcc_flag_follows_category CHECK ((mcc_declined = (NOT (decline_category IS DISTINCT FROM 'mcc'::text)))),
   constraint authorizations_mcc_is_four_digits CHECK (((octet_length(mcc) = 4) AND (translate(mcc, '0123456789'::text, ''::text) = ''::text)))
 );
@@ -132,11 +133,12 @@ create table cards (
   last_event_at timestamp with time zone not null,
   -- When this row was last written.
   updated_at timestamp with time zone not null default now(),
-  -- Which event set which field, one text for each event that still holds one, the one that counts most last: "<the event's time> <signed_at> <finality> <authority> <fields, with commas> <event_id>". Rows last written by an early build have objects with the same parts.
+  -- Which event set which column, by column: {"card_status": {"event_id": "…", "at": "…", "signed_at": "…"}, …}, and "finality" and "authority" where not 0. Columns that follow from others have none. at is the event's own time, else the time of signing.
   field_clocks jsonb not null,
   -- A snapshot showed another status (observed_status) than the one that stands (card_status), and later: an announcement is late or was lost.
   status_contradicted boolean not null default false,
   constraint cards_pkey PRIMARY KEY (card_id),
+  constraint cards_field_clocks_by_column CHECK ((jsonb_typeof(field_clocks) = 'object'::text)),
   constraint cards_mcc_lists_known_together CHECK (((allowed_mcc IS NULL) = (blocked_mcc IS NULL)))
 ) with (fillfactor=70);
 CREATE INDEX cards_by_cardholder ON public.cards USING btree (cardholder_id) WHERE (cardholder_id IS NOT NULL);

@@ -4,9 +4,9 @@ import type {
   EventStory,
   Quarantined,
   Status,
-  SupersededColumn,
-} from "../operate/explain-card.ts";
-import type { ColumnChange } from "../store/row-changes.ts";
+} from "../operate/explain.ts";
+import type { SupersededColumn } from "../operate/story.ts";
+import type { ColumnChange } from "../operate/row-changes.ts";
 import { printable } from "./print.ts";
 
 /** A card's story for people: what contradicts it, the answer, then every event. */
@@ -62,7 +62,7 @@ function isStatus({ table, column }: Difference): boolean {
 
 function describeDifference(difference: Difference): string {
   const { table, id, column, row_says, events_imply } = difference;
-  const row = table === "cards" ? "The row" : `The row of transaction ${id}`;
+  const row = table === "cards" ? "The row" : `The row of ${table} ${id}`;
   return column === "field_clocks"
     ? `${row} has other field_clocks than the events imply`
     : `${row} says ${column} ${toText(row_says)}, the events imply ${toText(events_imply)}`;
@@ -122,22 +122,33 @@ function describeEvent(event: EventStory): string[] {
     ...(event.issues ?? []).map(
       ({ path, message }) => `    not read: ${path} ${message}`,
     ),
-    ...describeRow(event, "cards"),
-    ...describeRow(event, "authorizations"),
+    ...tablesIn(event).flatMap((table) => describeRows(event, table)),
   ];
 }
 
-/** What an event changed in one row, and what of it does not stand. An event is about one transaction at most. */
-function describeRow(event: EventStory, table: ColumnChange["table"]) {
-  const isHere = (one: { readonly table: string }) => one.table === table;
-  const lines = [
-    ...event.changes.filter(isHere).map(describeChange),
-    ...event.superseded.filter(isHere).map(describeSuperseded),
-  ];
-  if (table === "cards" || lines.length === 0)
-    return lines.map((line) => `    ${line}`);
-  const id = [...event.changes, ...event.superseded].find(isHere)?.id ?? "";
-  return [`    transaction ${id}`, ...lines.map((line) => `      ${line}`)];
+function tablesIn({ changes, superseded }: EventStory): string[] {
+  const tables = [...changes, ...superseded].map(({ table }) => table);
+  return [...new Set(tables)].toSorted(cardsFirst);
+}
+
+function cardsFirst(a: string, b: string): number {
+  return Number(b === "cards") - Number(a === "cards");
+}
+
+/** What an event changed in the rows of one table, and what of it does not stand. The card's own row needs no name. */
+function describeRows(event: EventStory, table: string): string[] {
+  const changes = event.changes.filter((one) => one.table === table);
+  const superseded = event.superseded.filter((one) => one.table === table);
+  const ids = new Set([...changes, ...superseded].map(({ id }) => id));
+  return [...ids].flatMap((of) => {
+    const lines = [
+      ...changes.filter(({ id }) => id === of).map(describeChange),
+      ...superseded.filter(({ id }) => id === of).map(describeSuperseded),
+    ];
+    return table === "cards"
+      ? lines.map((line) => `    ${line}`)
+      : [`    ${table} ${of}`, ...lines.map((line) => `      ${line}`)];
+  });
 }
 
 function describeState(event: EventStory): string[] {

@@ -1,4 +1,4 @@
-import type { ColumnChange } from "../store/row-changes.ts";
+import type { ColumnChange } from "../operate/row-changes.ts";
 
 /** One line: which column of which row has which value and which other one. */
 export function describeChange({

@@ -1,5 +1,5 @@
 import type { Command } from "@commander-js/extra-typings";
-import { explainCard } from "../operate/explain-card.ts";
+import { explainCard } from "../operate/explain.ts";
 import { describeCard } from "./describe-card.ts";
 import type { Context, Frame, Outcome } from "./frame.ts";
 import { JSON_OPTION } from "./frame.ts";

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "@commander-js/extra-typings";
 import type { RecomputeProgress } from "../operate/recompute.ts";
-import { rebuildProjection, verifyProjection } from "../operate/recompute.ts";
+import { rebuildProjections, verifyProjections } from "../operate/recompute.ts";
 import type { Database, EventState } from "../store/database.ts";
 import type { OpenEvents } from "../store/event-records.ts";
 import {
@@ -10,7 +10,7 @@ import {
   listEvents,
 } from "../store/event-records.ts";
 import { listQuarantine } from "../store/quarantine-records.ts";
-import type { ColumnChange } from "../store/row-changes.ts";
+import type { ColumnChange } from "../operate/row-changes.ts";
 import type { Context, Frame, Outcome } from "./frame.ts";
 import { JSON_OPTION } from "./frame.ts";
 import { describeChange, toPlainChange } from "./describe-change.ts";
@@ -30,7 +30,7 @@ export function addVerify(program: Command, frame: Frame): void {
     .action((options) =>
       frame.run(options, (context) =>
         withDatabase(context, (db) =>
-          recompute(context, db, options.card, verifyProjection, {
+          recompute(context, db, options.card, verifyProjections, {
             done: "verified",
             difference: ["difference", "differences"],
             isFound: true,
@@ -52,7 +52,7 @@ export function addRebuild(program: Command, frame: Frame): void {
     .action((options) =>
       frame.run(options, (context) =>
         withDatabase(context, (db) =>
-          recompute(context, db, options.card, rebuildProjection, {
+          recompute(context, db, options.card, rebuildProjections, {
             done: "rebuilt",
             difference: ["column changed", "columns changed"],
             isFound: false,

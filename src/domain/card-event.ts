@@ -1,7 +1,6 @@
-import type { AuthorizationFields } from "./authorization.ts";
-import type { CardFacts, UseFacts } from "./card.ts";
 import type { EventOrigin } from "./clock.ts";
 import type { Instant } from "./instant.ts";
+import type { Json } from "./json.ts";
 
 /** What happened, in our words. Where it came from and how it was written is known to `uqpay/` only. */
 export type CardEvent = StatusAnnounced | CardObserved | AuthorizationReported;
@@ -13,33 +12,53 @@ export const CARD_EVENT_KINDS = Object.keys({
   "authorization-reported": true,
 } satisfies Record<CardEvent["kind"], true>);
 
-/** UQPAY announced a change of status, with the time of the change. */
-export interface StatusAnnounced extends EventOrigin {
-  readonly kind: "status-announced";
+/**
+ * What an event states, by the names of the columns that keep it. Amounts are decimal text, MCCs four digits. What is
+ * undefined is not stated, and stays as it is known.
+ */
+export type Facts = Readonly<Record<string, Json | undefined>>;
+
+/** What every event has. */
+interface Origin extends EventOrigin {
   readonly cardId: string;
+  /** When this service first received it. */
+  readonly receivedAt: Instant;
+  /** What it states of the card besides its status: columns of `cards`. */
+  readonly facts: Facts;
+}
+
+/** UQPAY announced a change of status, with the time of the change. */
+export interface StatusAnnounced extends Origin {
+  readonly kind: "status-announced";
   readonly status: string;
   readonly reason: string | undefined;
   readonly changedAt: Instant;
-  readonly facts: CardFacts;
 }
 
 /** A card as it was when the event was signed: creation, update, activation. A status is only seen in passing. */
-export interface CardObserved extends EventOrigin {
+export interface CardObserved extends Origin {
   readonly kind: "card-observed";
-  readonly cardId: string;
   readonly status: string | undefined;
-  readonly facts: CardFacts;
 }
 
 /** A merchant asked for money; approved, declined or pending. Also says a little about the card. */
-export interface AuthorizationReported extends EventOrigin {
+export interface AuthorizationReported extends Origin {
   readonly kind: "authorization-reported";
-  readonly cardId: string;
   readonly transactionId: string;
   /** When it happened by the event's own word: transaction time, else posted time. */
   readonly happenedAt: Instant | undefined;
-  /** When this service first received it. */
-  readonly receivedAt: Instant;
-  readonly fields: AuthorizationFields;
-  readonly facts: UseFacts;
+  /** What it states of the transaction: columns of `authorizations`. */
+  readonly transaction: Facts;
+}
+
+/** When it happened by the event's own word, where it has one. */
+export function ownTimeOf(event: CardEvent): Instant | undefined {
+  switch (event.kind) {
+    case "status-announced":
+      return event.changedAt;
+    case "authorization-reported":
+      return event.happenedAt;
+    case "card-observed":
+      return undefined;
+  }
 }

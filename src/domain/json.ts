@@ -4,3 +4,8 @@ export type Json =
 export interface JsonObject {
   readonly [key: string]: Json;
 }
+
+/** A text as it is, nothing for all else. */
+export function textOf(value: Json | undefined): string {
+  return typeof value === "string" ? value : "";
+}

@@ -1,3 +1,6 @@
+import type { Facts } from "./card-event.ts";
+import { textOf } from "./json.ts";
+
 export type DeclineCategory =
   "mcc" | "cvv" | "limit" | "balance" | "card_status" | "other";
 
@@ -63,13 +66,12 @@ function wordsOf(text: string): string {
  * Never by the text alone: approved transactions carry remarks too ("3DS Fee").
  * The text does not say whose rule it was; `mcc_declines.rule_scope` answers that from the card's lists.
  */
-export function judgeDecline(
-  transactionStatus: string | undefined,
-  description: string | undefined,
-): DeclineJudgement {
-  if (transactionStatus !== "DECLINED")
-    return { category: undefined, mccDeclined: false };
-  const words = wordsOf(description ?? "");
+export function judgeDecline({
+  transaction_status: status,
+  description,
+}: Facts): DeclineJudgement {
+  if (status !== "DECLINED") return { category: undefined, mccDeclined: false };
+  const words = wordsOf(textOf(description));
   const category =
     DECLINE_WORDS.find(([, pattern]) => pattern.test(words))?.[0] ?? "other";
   return { category, mccDeclined: category === "mcc" };

@@ -1,5 +1,6 @@
 import { rebuildCards } from "./recompute.ts";
 import type { Database, Transaction } from "../store/database.ts";
+import { inTransaction } from "../store/database.ts";
 import type { LoweredEvent } from "../store/earlier-copies.ts";
 import {
   findEarlierCopies,
@@ -7,7 +8,7 @@ import {
   takeEarlierCopies,
 } from "../store/earlier-copies.ts";
 import { isPassingFault } from "../store/errors.ts";
-import type { ColumnChange } from "../store/row-changes.ts";
+import type { ColumnChange } from "./row-changes.ts";
 
 /** Of so many events the cards are computed in one transaction: a few megabytes of bodies. */
 const BATCH = 100;
@@ -51,7 +52,7 @@ async function applyTogether(
 ): Promise<number> {
   if (eventIds.length === 0) return 0;
   try {
-    return await db.transaction().execute(async (trx) => {
+    return await inTransaction(db, async (trx) => {
       const lowered = await takeEarlierCopies(trx, eventIds);
       await computeAnew(trx, lowered);
       return lowered.length;

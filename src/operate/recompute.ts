@@ -1,35 +1,40 @@
-import type { Authorization } from "../domain/authorization.ts";
-import { applyToAuthorization } from "../domain/authorization.ts";
-import type { Card } from "../domain/card.ts";
-import { applyToCard, dateCardBack } from "../domain/card.ts";
-import type { AuthorizationReported, CardEvent } from "../domain/card-event.ts";
+import type { CardEvent } from "../domain/card-event.ts";
 import type { Instant } from "../domain/instant.ts";
-import type { Registers } from "../domain/registers.ts";
-import { dateBack } from "../domain/registers.ts";
+import { textOf } from "../domain/json.ts";
+import { PROJECTIONS } from "../projections/index.ts";
+import type { Projection } from "../projections/projection.ts";
+import type { KnownRow, Row } from "../projections/rows.ts";
 import {
-  findReadableAuthorizations,
-  findTransactionIdsOfCards,
-  saveAuthorizations,
-  toRow as toAuthorizationRow,
-} from "../store/authorizations.ts";
-import { findCards, saveCards, toRow as toCardRow } from "../store/cards.ts";
+  dateBack,
+  fold,
+  idOf,
+  keyColumns,
+  keysOf,
+  readRowIfPossible,
+  statementsIn,
+  toRow,
+} from "../projections/rows.ts";
 import type { Database, Transaction } from "../store/database.ts";
+import { inTransaction } from "../store/database.ts";
 import type { EventRecord } from "../store/event-records.ts";
 import {
   findAppliedEvents,
   findAppliedEventsAbout,
-  findAppliedEventsReceivedAt,
   findEvents,
   pageCardIds,
 } from "../store/event-records.ts";
-import { lockProjection } from "../store/projection-lock.ts";
-import { findCardsOfTransactions } from "../store/transaction-cards.ts";
-import type { ColumnChange, ProjectionRows } from "../store/row-changes.ts";
-import { compareProjections, readProjection } from "../store/row-changes.ts";
+import {
+  findKeysOfCards,
+  lockRows,
+  upsertRows,
+} from "../store/projection-rows.ts";
+import { findCardsOfTransactions } from "../store/shared-transactions.ts";
 import { decodeKeptEvent } from "../uqpay/decode-event.ts";
+import type { ColumnChange, Rows } from "./row-changes.ts";
+import { compareRows, readTables } from "./row-changes.ts";
 
 /*
- * What the projection must be by the events in the inbox, independently of what it is. Only events that were
+ * What the projections must be by the events in the inbox, independently of what they are. Only events that were
  * applied count. Where retention has dropped an event's body, what that event set is taken from the row: its
  * clock there names the event.
  */
@@ -44,10 +49,11 @@ export interface RecomputeProgress {
 /** A few megabytes of bodies at a time. */
 const CARDS_AT_A_TIME = 200;
 
-/** Compares each card and its authorizations with what the inbox says; `from` is the row, `to` what it must be. */
-export async function* verifyProjection(
+/** Compares each card's rows with what the inbox says; `from` is the row, `to` what it must be. */
+export async function* verifyProjections(
   db: Database,
   cardId?: string,
+  projections = PROJECTIONS,
 ): AsyncGenerator<RecomputeProgress> {
   for await (const cardIds of pagesOfCards(db, cardId)) {
     yield await db
@@ -55,28 +61,27 @@ export async function* verifyProjection(
       .setIsolationLevel("repeatable read")
       .setAccessMode("read only")
       .execute(async (trx) => {
-        const { stored, recomputed, unreadable } = await recompute(
+        const { tables, unreadable } = await recompute(
           trx,
           cardIds,
+          projections,
         );
-        return {
-          cardCount: cardIds.length,
-          changes: compareProjections(stored, recomputed.rows),
-          unreadable,
-        };
+        const changes = tables.flatMap(changesOf);
+        return { cardCount: cardIds.length, changes, unreadable };
       });
   }
 }
 
 /** Writes the rows that differ from what the inbox says. A row that no event explains is reported and left. */
-export async function* rebuildProjection(
+export async function* rebuildProjections(
   db: Database,
   cardId?: string,
+  projections = PROJECTIONS,
 ): AsyncGenerator<RecomputeProgress> {
   for await (const cardIds of pagesOfCards(db, cardId)) {
-    yield await db.transaction().execute(async (trx) => {
-      const { changes, unreadable } = await rebuildCards(trx, cardIds);
-      return { cardCount: cardIds.length, changes, unreadable };
+    yield await inTransaction(db, async (trx) => {
+      const rebuilt = await rebuildCards(trx, cardIds, projections);
+      return { cardCount: cardIds.length, ...rebuilt };
     });
   }
 }
@@ -85,15 +90,21 @@ export async function* rebuildProjection(
 export async function rebuildCards(
   trx: Transaction,
   cardIds: readonly string[],
+  projections = PROJECTIONS,
 ): Promise<Pick<RecomputeProgress, "changes" | "unreadable">> {
-  const seen = await recompute(trx, cardIds);
-  const locked = new Set(seen.recomputed.authorizations.keys());
-  await lockProjection(trx, cardIds, [...locked]);
+  const seen = await recompute(trx, cardIds, projections);
+  await lockRows(trx, seen.tables);
   // Again, under the lock: an event may have been applied in between.
-  const { stored, recomputed, unreadable } = await recompute(trx, cardIds);
-  const changes = compareProjections(stored, recomputed.rows);
-  await writeChanged(trx, changes, recomputed, locked);
-  return { changes, unreadable };
+  const { tables, unreadable } = await recompute(trx, cardIds, projections);
+  for (const [at, table] of tables.entries()) {
+    const locked = new Set(seen.tables[at]?.keys.map(idOf));
+    const changed = new Set(changesOf(table).map(({ id }) => id));
+    const rows = [...table.recomputed]
+      .filter(([id]) => changed.has(id) && locked.has(id))
+      .map(([, row]) => row);
+    await upsertRows(trx, table.projection, rows);
+  }
+  return { changes: tables.flatMap(changesOf), unreadable };
 }
 
 async function* pagesOfCards(
@@ -114,90 +125,94 @@ async function* pagesOfCards(
   }
 }
 
-interface Recomputed {
-  readonly cards: ReadonlyMap<string, Card>;
-  readonly authorizations: ReadonlyMap<string, Authorization>;
-  readonly rows: ProjectionRows;
+/** The rows of one projection that the cards have, or must have. */
+interface Table {
+  readonly projection: Projection;
+  readonly keys: readonly (readonly string[])[];
+  readonly stored: Rows;
+}
+
+interface RecomputedTable extends Table {
+  readonly recomputed: Rows;
+}
+
+function changesOf(table: RecomputedTable): ColumnChange[] {
+  return compareRows(table.projection, table.stored, table.recomputed);
 }
 
 async function recompute(
   trx: Transaction,
   cardIds: readonly string[],
+  projections: readonly Projection[],
 ): Promise<{
-  stored: ProjectionRows;
-  recomputed: Recomputed;
+  tables: readonly RecomputedTable[];
   unreadable: readonly string[];
 }> {
   const own = decodeAll(await findAppliedEvents(trx, cardIds));
-  const { records, events } = own;
-  const transactionIds = [
-    ...new Set([
-      ...events.filter(isAuthorization).map((event) => event.transactionId),
-      ...(await findTransactionIdsOfCards(trx, cardIds)),
-    ]),
-  ];
-  const storedCards = await findCards(trx, cardIds);
-  const storedAuthorizations = await findReadableAuthorizations(
-    trx,
-    transactionIds,
-  );
-
+  const tables: Table[] = [];
+  for (const projection of projections)
+    tables.push(await readTable(trx, projection, cardIds, own.events));
   const others = decodeAll(
-    await findEventsOfOtherCards(
-      trx,
-      transactionIds,
-      storedAuthorizations,
-      records,
-    ),
+    await findEventsOfOtherCards(trx, tables, own.records),
   );
-  const withoutBody = signedTimes(
-    [...records, ...others.records].filter(({ body }) => body === null),
-  );
-  const cards = foldCards(storedCards, records, events);
-  const authorizations = foldAuthorizations(
-    storedAuthorizations,
-    [...events, ...others.events]
-      .filter(isAuthorization)
-      .filter(({ transactionId }) => transactionIds.includes(transactionId)),
-    withoutBody,
+  const events = [...own.events, ...others.events];
+  const dropped = [...own.records, ...others.records].filter(
+    ({ body }) => body === null,
   );
   return {
-    stored: await readProjection(trx, cardIds, transactionIds),
-    recomputed: { cards, authorizations, rows: toRows(cards, authorizations) },
+    tables: tables.map((table) => ({
+      ...table,
+      recomputed: foldTable(table, events, dropped),
+    })),
     unreadable: own.unreadable,
   };
 }
 
+async function readTable(
+  trx: Transaction,
+  projection: Projection,
+  cardIds: readonly string[],
+  events: readonly CardEvent[],
+): Promise<Table> {
+  const told = keysOf(statementsIn(projection, events));
+  const listed = await findKeysOfCards(trx, projection, cardIds);
+  const all = new Map([...told, ...listed].map((key) => [idOf(key), key]));
+  const keys = [...all.values()];
+  const read = await readTables(trx, [{ projection, keys }]);
+  return {
+    projection,
+    keys,
+    stored: read.get(projection) ?? new Map<string, Row>(),
+  };
+}
+
 /**
- * A transaction may have been told of under another card's id, too. Its row names the events that still hold a field
- * of it and the time of the first one, which is all that there is of what an early build applied; where the row is gone,
- * only the bodies can tell.
+ * A transaction may have been told of under another card's id, too. Its row names the events that still hold a column
+ * of it, and others are noted where they were applied; where the row is gone, only the bodies can tell.
  */
 async function findEventsOfOtherCards(
   trx: Transaction,
-  transactionIds: readonly string[],
-  stored: readonly Authorization[],
+  tables: readonly Table[],
   records: readonly EventRecord[],
 ): Promise<EventRecord[]> {
   const own = new Set(records.map(({ eventId }) => eventId));
-  const firstTimes = new Set(records.map(({ receivedAt }) => receivedAt));
-  const known = new Set(stored.map(({ transactionId }) => transactionId));
-
-  const holders = stored
-    .flatMap(({ registers }) => Object.values(registers))
+  const ofMany = tables.filter(
+    ({ projection }) => !keyColumns(projection).includes("card_id"),
+  );
+  const holders = ofMany
+    .flatMap(({ projection, stored }) =>
+      [...stored.values()].map((row) => readRowIfPossible(projection, row)),
+    )
+    .flatMap((known) => Object.values(known?.registers ?? {}))
     .map(({ clock }) => clock.eventId)
     .filter((eventId) => !own.has(eventId));
-  const firsts = stored
-    .map(({ receivedAt }) => receivedAt)
-    .filter((time) => !firstTimes.has(time));
-  const gone = transactionIds.filter((id) => !known.has(id));
-  const cards = await findCardsOfTransactions(trx, transactionIds);
-
+  const gone = ofMany.flatMap(({ keys, stored }) =>
+    keys.filter((key) => !stored.has(idOf(key))).map(([id = ""]) => id),
+  );
+  const ids = ofMany.flatMap(({ keys }) => keys.map(([id = ""]) => id));
+  const cards = await findCardsOfTransactions(trx, ids);
   const found = [
     ...(holders.length > 0 ? await findEvents(trx, [...new Set(holders)]) : []),
-    ...(firsts.length > 0
-      ? await findAppliedEventsReceivedAt(trx, firsts)
-      : []),
     ...(gone.length > 0 ? await findAppliedEventsAbout(trx, gone) : []),
     ...(cards.length > 0 ? await findAppliedEvents(trx, cards) : []),
   ];
@@ -216,165 +231,64 @@ function decodeAll(found: readonly EventRecord[]): DecodedRecords {
   const events: CardEvent[] = [];
   const unreadable: string[] = [];
   for (const record of found) {
+    const { body, state, eventId } = record;
     const decoded =
-      record.state === "processed" ? decodeKept(record) : undefined;
-    if (decoded === "unreadable") {
-      unreadable.push(record.eventId);
-      records.push({ ...record, body: null });
-      continue;
-    }
-    records.push(record);
-    if (decoded !== undefined) events.push(decoded);
+      body === null || state !== "processed"
+        ? undefined
+        : decodeKeptEvent(body, record);
+    if (decoded?.kind === "known") events.push(decoded.event);
+    const isUnreadable =
+      decoded?.kind === "malformed" || decoded?.kind === "not-json";
+    if (isUnreadable) unreadable.push(eventId);
+    records.push(isUnreadable ? { ...record, body: null } : record);
   }
   return { records, events, unreadable };
 }
 
-function decodeKept(record: EventRecord): CardEvent | "unreadable" | undefined {
-  if (record.body === null) return undefined;
-  try {
-    const decoded = decodeKeptEvent(record.body, record);
-    if (decoded.kind === "known") return decoded.event;
-    return decoded.kind === "unhandled" ? undefined : "unreadable";
-  } catch (error) {
-    // Somebody has edited the body: it is not even JSON.
-    if (error instanceof SyntaxError) return "unreadable";
-    throw error;
-  }
-}
-
-function isAuthorization(event: CardEvent): event is AuthorizationReported {
-  return event.kind === "authorization-reported";
-}
-
 /**
- * Where a body is gone, the fold begins with what the row has of it: the registers that it set, and the earliest
- * times, which name no event. Both may have to be dated back to a copy that was signed earlier. Where the row's clocks
- * are gone, too, nothing explains it, and only the row still has what that event said.
+ * Where bodies are gone, the fold begins with what the rows have of them: the registers that those events set, dated
+ * back where a copy was signed earlier. A row whose clocks are gone, too, is left out: only it still has what those
+ * events said.
  */
-function foldCards(
-  stored: readonly Card[],
-  records: readonly EventRecord[],
+function foldTable(
+  { projection, keys, stored }: Table,
   events: readonly CardEvent[],
-): ReadonlyMap<string, Card> {
-  const dropped = records.filter(({ body }) => body === null);
-  const cards = new Map<string, Card>();
-  for (const card of stored) {
-    const own = dropped.filter(({ cardId }) => cardId === card.cardId);
-    if (own.length === 0) continue;
-    const signedAtOf = signedTimes(own);
-    const registers = registersSetBy(signedAtOf, card.registers);
-    cards.set(card.cardId, dateCardBack({ ...card, registers }, signedAtOf));
-  }
+  dropped: readonly EventRecord[],
+): Rows {
+  const signedAtOf = new Map(
+    dropped.map(({ eventId, signedAt }) => [eventId, signedAt]),
+  );
   const droppedCards = new Set(dropped.map(({ cardId }) => cardId));
-  for (const event of events)
-    cards.set(event.cardId, applyToCard(cards.get(event.cardId), event));
-  for (const { cardId, registers } of stored)
-    if (droppedCards.has(cardId) && hasLostClocks(registers))
-      cards.delete(cardId);
-  return cards;
-}
-
-function signedTimes(
-  records: readonly EventRecord[],
-): ReadonlyMap<string, Instant> {
-  return new Map(records.map(({ eventId, signedAt }) => [eventId, signedAt]));
-}
-
-/** Every event sets this one. */
-function hasLostClocks({
-  lastEvent,
-}: Registers<{ readonly lastEvent: true }>): boolean {
-  return lastEvent === undefined;
-}
-
-function foldAuthorizations(
-  stored: readonly Authorization[],
-  events: readonly AuthorizationReported[],
-  withoutBody: ReadonlyMap<string, Instant>,
-): ReadonlyMap<string, Authorization> {
-  const authorizations = new Map<string, Authorization>();
-  if (withoutBody.size > 0) {
-    for (const one of stored) {
-      const registers = dateBack(
-        registersSetBy(withoutBody, one.registers),
-        withoutBody,
-      );
-      authorizations.set(one.transactionId, { ...one, registers });
-    }
+  const trusted = new Map<string, KnownRow>();
+  const lost = new Set<string>();
+  for (const [id, row] of stored) {
+    const known = readRowIfPossible(projection, row);
+    if (known !== undefined && toRow(projection, known) !== undefined)
+      trusted.set(id, trustedPart(projection, known, signedAtOf));
+    else if (droppedCards.has(textOf(row["card_id"]))) lost.add(id);
   }
-  for (const event of events) {
-    const known = authorizations.get(event.transactionId);
-    authorizations.set(event.transactionId, applyToAuthorization(known, event));
+  const ids = new Set(keys.map(idOf));
+  const statements = statementsIn(projection, events).filter(({ key }) =>
+    ids.has(idOf(key)),
+  );
+  const rows = new Map<string, Row>();
+  for (const [id, known] of fold(projection, trusted, statements)) {
+    const row = toRow(projection, known);
+    if (row !== undefined && !lost.has(id)) rows.set(id, row);
   }
-  if (withoutBody.size > 0)
-    for (const { transactionId, registers } of stored)
-      if (hasLostClocks(registers)) authorizations.delete(transactionId);
-  return authorizations;
+  return rows;
 }
 
 /** The part of a row that can only be taken on trust: the body of what set it is gone. */
-function registersSetBy<Fields extends object>(
-  events: ReadonlyMap<string, unknown>,
-  registers: Registers<Fields>,
-): Registers<Fields> {
-  const entries = Object.entries(registers) as [
-    string,
-    { clock: { eventId: string } },
-  ][];
-  return Object.fromEntries(
-    entries.filter(([, { clock }]) => events.has(clock.eventId)),
-  ) as Registers<Fields>;
-}
-
-/** What no event explains has no row. */
-function toRows(
-  cards: ReadonlyMap<string, Card>,
-  authorizations: ReadonlyMap<string, Authorization>,
-): ProjectionRows {
-  const explained = <
-    Value extends { readonly registers: { readonly lastEvent?: unknown } },
-  >(
-    values: ReadonlyMap<string, Value>,
-  ) =>
-    [...values].filter(
-      ([, { registers }]) => registers.lastEvent !== undefined,
-    );
-  return {
-    cards: new Map(explained(cards).map(([id, card]) => [id, toCardRow(card)])),
-    authorizations: new Map(
-      explained(authorizations).map(([id, one]) => [
-        id,
-        toAuthorizationRow(one),
-      ]),
-    ),
-  };
-}
-
-async function writeChanged(
-  trx: Transaction,
-  changes: readonly ColumnChange[],
-  recomputed: Recomputed,
-  lockedTransactions: ReadonlySet<string>,
-): Promise<void> {
-  const changed = (table: ColumnChange["table"]) =>
-    new Set(
-      changes.filter((change) => change.table === table).map(({ id }) => id),
-    );
-  const cards = changed("cards");
-  const authorizations = changed("authorizations");
-  await saveCards(
-    trx,
-    [...recomputed.cards.values()]
-      .filter(({ cardId }) => cards.has(cardId))
-      .map((after) => ({ before: undefined, after })),
-  );
-  await saveAuthorizations(
-    trx,
-    [...recomputed.authorizations.values()].filter(
-      ({ transactionId }) =>
-        authorizations.has(transactionId) &&
-        recomputed.rows.authorizations.has(transactionId) &&
-        lockedTransactions.has(transactionId),
+function trustedPart(
+  projection: Projection,
+  { key, registers }: KnownRow,
+  signedAtOf: ReadonlyMap<string, Instant>,
+): KnownRow {
+  const trusted = Object.fromEntries(
+    Object.entries(registers).filter(([, { clock }]) =>
+      signedAtOf.has(clock.eventId),
     ),
   );
+  return { key, registers: dateBack(projection, trusted, signedAtOf) };
 }

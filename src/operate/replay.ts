@@ -1,22 +1,26 @@
 import { computeAnew } from "./earlier-copies.ts";
 import type { CardEvent } from "../domain/card-event.ts";
-import { applyToProjection } from "../apply-events.ts";
+import { project } from "../apply-events.ts";
+import { PROJECTIONS } from "../projections/index.ts";
+import type { Projection } from "../projections/projection.ts";
+import { keysOf, statementsIn } from "../projections/rows.ts";
 import type { Database, Transaction } from "../store/database.ts";
+import { inTransaction } from "../store/database.ts";
 import { lowerSignedTimes } from "../store/earlier-copies.ts";
 import { describeError } from "../store/errors.ts";
 import { insertLateEvent, lockEvent } from "../store/event-records.ts";
 import { findStoredDigest, markReplayed } from "../store/inbox.ts";
-import { lockProjection } from "../store/projection-lock.ts";
+import { lockRows } from "../store/projection-rows.ts";
 import type { QuarantineRecord } from "../store/quarantine-records.ts";
 import {
   findQuarantinedTime,
   lockQuarantined,
   resolveQuarantined,
 } from "../store/quarantine-records.ts";
-import type { ColumnChange } from "../store/row-changes.ts";
-import { compareProjections, readProjection } from "../store/row-changes.ts";
-import type { Decoded, DeliveryTimes, Issue } from "../uqpay/decode-event.ts";
+import type { Issue } from "../uqpay/decode-event.ts";
 import { decodeEvent, decodeKeptEvent } from "../uqpay/decode-event.ts";
+import type { ColumnChange } from "./row-changes.ts";
+import { compareTables, readTables } from "./row-changes.ts";
 
 /** How replaying one event ended. */
 export type Replay =
@@ -46,17 +50,18 @@ export async function replayEvent(
   db: Database,
   eventId: string,
   isDryRun: boolean,
+  projections = PROJECTIONS,
 ): Promise<Replay> {
-  return inTransaction(db, isDryRun, async (trx) => {
+  return replayIn(db, isDryRun, async (trx) => {
     const record = await lockEvent(trx, eventId);
     if (record === undefined) return { kind: "not-found" };
     if (record.body === null) return { kind: "no-body" };
-    const decoded = decodeKept(record.body, record);
+    const decoded = decodeKeptEvent(record.body, record);
     if (decoded.kind === "not-json") return NOT_JSON;
     if (decoded.kind === "malformed")
       return { kind: "still-invalid", issues: decoded.issues };
     if (decoded.kind !== "known") return { kind: "ignored" };
-    const changes = await applyAndCompare(trx, decoded.event);
+    const changes = await applyAndCompare(trx, decoded.event, projections);
     await markReplayed(trx, eventId, decoded.unreadable);
     return { kind: "applied", changes };
   });
@@ -67,17 +72,6 @@ const NOT_JSON: Replay = {
   issues: [{ path: "", message: "is not JSON" }],
 };
 
-function decodeKept(body: string, times: DeliveryTimes): Decoded {
-  try {
-    return decodeKeptEvent(body, times);
-  } catch (error) {
-    // Somebody has edited the body. What JSON.parse says of it quotes it.
-    if (error instanceof SyntaxError)
-      return { kind: "not-json", isSensitive: false };
-    throw error;
-  }
-}
-
 /**
  * Takes a quarantined delivery in through the code of today, as if it had been taken in when it came.
  *
@@ -87,11 +81,12 @@ export async function replayQuarantined(
   db: Database,
   id: string,
   isDryRun: boolean,
+  projections = PROJECTIONS,
 ): Promise<Replay> {
-  return inTransaction(db, isDryRun, async (trx) => {
+  return replayIn(db, isDryRun, async (trx) => {
     const kept = await lockQuarantined(trx, id);
     if (kept === undefined) return { kind: "not-found" };
-    const replay = await takeIn(trx, kept);
+    const replay = await takeIn(trx, kept, projections);
     const resolution = RESOLUTIONS[replay.kind];
     if (resolution !== undefined)
       await resolveQuarantined(trx, [id], resolution);
@@ -108,6 +103,7 @@ const RESOLUTIONS: Partial<Readonly<Record<Replay["kind"], string>>> = {
 async function takeIn(
   trx: Transaction,
   kept: QuarantineRecord,
+  projections: readonly Projection[],
 ): Promise<Replay> {
   if (kept.body === null) return { kind: "no-body" };
   const signedAt =
@@ -135,7 +131,7 @@ async function takeIn(
   if (!isHandled) return { kind: "ignored" };
   return {
     kind: "applied",
-    changes: await applyAndCompare(trx, decoded.event),
+    changes: await applyAndCompare(trx, decoded.event, projections),
   };
 }
 
@@ -159,14 +155,17 @@ async function compareWithStored(
 async function applyAndCompare(
   trx: Transaction,
   event: CardEvent,
+  projections: readonly Projection[],
 ): Promise<ColumnChange[]> {
-  const transactionIds =
-    event.kind === "authorization-reported" ? [event.transactionId] : [];
-  await lockProjection(trx, [event.cardId], transactionIds);
-  const before = await readProjection(trx, [event.cardId], transactionIds);
-  await applyToProjection(trx, [event]);
-  const after = await readProjection(trx, [event.cardId], transactionIds);
-  return compareProjections(before, after);
+  const touched = projections.map((projection) => ({
+    projection,
+    keys: keysOf(statementsIn(projection, [event])),
+  }));
+  await lockRows(trx, touched);
+  const before = await readTables(trx, touched);
+  await project(trx, [event], projections);
+  const after = await readTables(trx, touched);
+  return compareTables(before, after);
 }
 
 class DryRun extends Error {
@@ -178,13 +177,13 @@ class DryRun extends Error {
 }
 
 /** A dry run does everything and then rolls it back: what it shows is what would be. */
-async function inTransaction(
+async function replayIn(
   db: Database,
   isDryRun: boolean,
   work: (trx: Transaction) => Promise<Replay>,
 ): Promise<Replay> {
   try {
-    return await db.transaction().execute(async (trx) => {
+    return await inTransaction(db, async (trx) => {
       const replay = await work(trx);
       if (isDryRun) throw new DryRun(replay);
       return replay;

@@ -8,7 +8,6 @@ import { createBatcher } from "../process/batcher.ts";
 import type { Checkpoint } from "../process/checkpoint.ts";
 import type { Logger } from "../process/logger.ts";
 import { createRateLimitedLog } from "../process/rate-limited-log.ts";
-import { createTurns } from "../process/take-turns.ts";
 import { createTrouble } from "../process/trouble.ts";
 import type { EventQueue } from "../queue/event-queue.ts";
 import type { Database } from "../store/database.ts";
@@ -114,7 +113,6 @@ function reconcileOptions(options: ApplierOptions, owed: OwedAttempts) {
     },
     random: Math.random,
     checkpoint,
-    turns: createTurns(),
     isSchemaKnown: guard.look,
     owed,
     signal,

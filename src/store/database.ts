@@ -1,4 +1,4 @@
-import { Kysely, PostgresDialect } from "kysely";
+import { Kysely, PostgresDialect, sql } from "kysely";
 import type {
   ColumnType,
   Generated,
@@ -68,82 +68,9 @@ export interface QuarantinedEventsTable {
   resolution: string | null;
 }
 
-export interface CardsTable {
-  card_id: string;
-  card_number: string | null;
-  card_bin: string | null;
-  card_scheme: string | null;
-  card_product_id: string | null;
-  cardholder_id: string | null;
-  card_currency: string | null;
-  mode_type: string | null;
-  form_factor: string | null;
-  card_status: string | null;
-  status_reason: string | null;
-  status_changed_at: Instant | null;
-  observed_status: string | null;
-  observed_status_at: Instant | null;
-  status_contradicted: boolean;
-  card_limit: string | null;
-  available_balance: string | null;
-  balance_as_of: Instant | null;
-  per_transaction_limit: string | null;
-  spending_controls: Json;
-  allowed_mcc: readonly string[] | null;
-  blocked_mcc: readonly string[] | null;
-  mcc_mode: string | null;
-  risk_control: Json;
-  no_pin_payment_amount: string | null;
-  metadata: Json;
-  controls_updated_at: Instant | null;
-  cancel_requested_at: Instant | null;
-  cancelled_at: Instant | null;
-  first_seen_at: Instant;
-  last_event_id: string;
-  last_event_at: Instant;
-  field_clocks: Json;
-}
-
-export interface AuthorizationsTable {
-  transaction_id: string;
-  event_id: string;
-  card_id: string;
-  cardholder_id: string | null;
-  transaction_type: string | null;
-  transaction_status: string;
-  description: string | null;
-  transaction_amount: string | null;
-  transaction_currency: string | null;
-  billing_amount: string | null;
-  billing_currency: string | null;
-  transaction_fee: string | null;
-  transaction_fee_currency: string | null;
-  authorization_code: string | null;
-  original_transaction_id: string | null;
-  wallet_type: string | null;
-  mcc: string | null;
-  merchant_name: string | null;
-  merchant_city: string | null;
-  merchant_country: string | null;
-  transaction_time: Instant | null;
-  posted_time: Instant | null;
-  decline_category: string | null;
-  mcc_declined: boolean;
-  received_at: Instant;
-  field_clocks: Json;
-}
-
-export interface TransactionCardsTable {
-  transaction_id: string;
-  card_id: string;
-}
-
 export interface Tables {
   webhook_events: WebhookEventsTable;
   quarantined_events: QuarantinedEventsTable;
-  cards: CardsTable;
-  authorizations: AuthorizationsTable;
-  transaction_cards: TransactionCardsTable;
 }
 
 /** A transaction is one, too: what takes this may be asked by itself or within one. */
@@ -270,4 +197,36 @@ const TIMESTAMPTZ: TypeId = pg.types.builtins.TIMESTAMPTZ;
 function getTypeParser(oid: TypeId, format?: "text" | "binary") {
   if (oid === TIMESTAMPTZ && format !== "binary") return readTimestamptz;
   return pg.types.getTypeParser(oid, format) as (text: string) => unknown;
+}
+
+/**
+ * Commits what `work` did, or nothing of it.
+ *
+ * @throws what `work` threw, also where the connection is gone and the rollback fails, too
+ */
+export async function inTransaction<Result>(
+  db: Database,
+  work: (trx: Transaction) => Promise<Result>,
+): Promise<Result> {
+  let failure: Error | undefined;
+  try {
+    return await db.transaction().execute(async (trx) => {
+      try {
+        return await work(trx);
+      } catch (error) {
+        failure = error as Error;
+        throw error;
+      }
+    });
+  } catch (error) {
+    throw failure ?? error;
+  }
+}
+
+/**
+ * The commit does not wait for the disk. A crash of PostgreSQL may take the last fraction of a second of these
+ * transactions, each as a whole: the inbox then says that its events wait, and they are applied again.
+ */
+export async function commitLazily(trx: Transaction): Promise<void> {
+  await sql`set local synchronous_commit = off`.execute(trx);
 }

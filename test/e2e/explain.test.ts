@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import type { CardExplanation } from "../../src/operate/explain-card.ts";
+import type { CardExplanation } from "../../src/operate/explain.ts";
 import { runCommandLine } from "../support/command-line.ts";
 import {
   aCardUpdate,

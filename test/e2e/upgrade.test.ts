@@ -345,7 +345,7 @@ test(
     const sessions = rounds.map(async (_, session) => {
       const client = new pg.Client({ connectionString: url });
       await client.connect();
-      const statements = statementsOf(recorded, session);
+      const statements = withoutWorker(statementsOf(recorded, session));
       while (!isOver || rounds[session] === 0) {
         try {
           for (const statement of statements) await client.query(statement);
@@ -413,6 +413,22 @@ async function migrateAsBefore(
   const { error } = await migrator.migrateToLatest();
   await store.close();
   expect(error).toBeUndefined();
+}
+
+/**
+ * The migrations of this release say that the workers of the version before must stop (`-- breaking:` in 0010): what they
+ * do in their transactions is left out. Its receivers go on.
+ */
+function withoutWorker<Statement extends { readonly text: string }>(
+  statements: readonly Statement[],
+): Statement[] {
+  let isInTransaction = false;
+  return statements.filter(({ text }) => {
+    isInTransaction ||= text.startsWith("begin;");
+    const isWorkers = isInTransaction;
+    isInTransaction &&= text !== "commit";
+    return !isWorkers;
+  });
 }
 
 /** As one of several sessions: each is about events, cards and transactions of its own, by ids that are as long. */

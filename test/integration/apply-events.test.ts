@@ -247,36 +247,6 @@ describe("reconciling", () => {
     expect(transactions).toBeLessThanOrEqual(18);
   });
 
-  test("no other event is being tried while one is that may end the process", async () => {
-    // So many that they would meet: each takes a few milliseconds.
-    const poisons = await record(
-      ...Array.from({ length: 20 }, () => aStatusUpdate()),
-    );
-    const others = await record(aStatusUpdate(), aStatusUpdate());
-    const underWay = new Set<string>();
-    const together: string[][] = [];
-    const watched: ReconcileOptions = {
-      ...options,
-      checkpoint: (moment, ids) => {
-        for (const id of ids) {
-          if (moment === "applying") underWay.add(id);
-          if (moment === "committed") underWay.delete(id);
-        }
-        together.push([...underWay].sort());
-      },
-    };
-
-    await Promise.all([
-      reconcileEvents(poisons, watched, true),
-      reconcileEvents(poisons.toReversed(), watched, true),
-      reconcileEvents(others, watched),
-    ]);
-
-    const allowed = [[], others.toSorted(), ...poisons.map((id) => [id])];
-    for (const ids of together) expect(allowed).toContainEqual(ids);
-    expect(together).toContainEqual(others.toSorted());
-  });
-
   test("a process that stops leaves the search for the event at fault to others", async () => {
     const ids = await record(aStatusUpdate(), aStatusUpdate());
     await spoil(ids[0] ?? "", "{}");

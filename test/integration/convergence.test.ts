@@ -1,10 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import type { Authorization } from "../../src/domain/authorization.ts";
-import { applyToAuthorization } from "../../src/domain/authorization.ts";
+import { sql } from "kysely";
 import type { CardEvent } from "../../src/domain/card-event.ts";
-import type { Card } from "../../src/domain/card.ts";
-import { applyToCard } from "../../src/domain/card.ts";
 import type { Instant } from "../../src/domain/instant.ts";
 import { instantFromEpochMs } from "../../src/domain/instant.ts";
 import {
@@ -14,8 +11,13 @@ import {
 import { createWebhookReceiver } from "../../src/receive-webhook.ts";
 import { reconcileEvents } from "../../src/apply-events.ts";
 import { replayQuarantined } from "../../src/operate/replay.ts";
-import { toRow as toAuthorizationRow } from "../../src/store/authorizations.ts";
-import { toRow as toCardRow } from "../../src/store/cards.ts";
+import { PROJECTIONS } from "../../src/projections/index.ts";
+import {
+  fold,
+  keyColumns,
+  statementsIn,
+  toRow,
+} from "../../src/projections/rows.ts";
 import type { Database } from "../../src/store/database.ts";
 import { recordEvents } from "../../src/store/inbox.ts";
 import { decodeKeptEvent } from "../../src/uqpay/decode-event.ts";
@@ -285,7 +287,7 @@ describe("the projection in the database", () => {
           );
           await apply(received);
 
-          const expected = await fold(
+          const expected = await rowsOf(
             name,
             folded.map((index) => events[index]),
           );
@@ -336,7 +338,7 @@ describe("the projection in the database", () => {
               ]),
             ),
           );
-          expect(await storedRows(name)).toEqual(await fold(name, events));
+          expect(await storedRows(name)).toEqual(await rowsOf(name, events));
         },
       ),
       {
@@ -441,38 +443,29 @@ describe("the projection in the database", () => {
   }
 
   /** The rows that the pure rules give. Only the database's own `received_at` is taken from it. */
-  async function fold(name: string, events: readonly (Recorded | undefined)[]) {
+  async function rowsOf(
+    name: string,
+    recorded: readonly (Recorded | undefined)[],
+  ) {
     const receivedAt = await receivedTimes(name);
-    const foldedCards = new Map<string, Card>();
-    const foldedAuthorizations = new Map<string, Authorization>();
-    for (const recorded of events) {
-      if (recorded === undefined) throw new Error("no such event");
-      const { payload, signedAt } = recorded;
-      const event = decode(JSON.stringify(payload), {
+    const events = recorded.map((one) => {
+      if (one === undefined) throw new Error("no such event");
+      const { payload, signedAt } = one;
+      return decode(JSON.stringify(payload), {
         signedAt,
         receivedAt: receivedAt.get(payload.event_id) ?? signedAt,
       });
-      foldedCards.set(
-        event.cardId,
-        applyToCard(foldedCards.get(event.cardId), event),
-      );
-      if (event.kind !== "authorization-reported") continue;
-      foldedAuthorizations.set(
-        event.transactionId,
-        applyToAuthorization(
-          foldedAuthorizations.get(event.transactionId),
-          event,
-        ),
-      );
-    }
-    return {
-      cards: [...foldedCards.values()]
-        .map(toCardRow)
-        .toSorted(byKey("card_id")),
-      authorizations: [...foldedAuthorizations.values()]
-        .map(toAuthorizationRow)
-        .toSorted(byKey("transaction_id")),
-    };
+    });
+    return Object.fromEntries(
+      PROJECTIONS.map((projection) => {
+        const statements = statementsIn(projection, events);
+        const known = fold(projection, new Map(), statements);
+        const rows = [...known].map(
+          ([id, one]) => [id, toRow(projection, one)] as const,
+        );
+        return [projection.table, Object.fromEntries(rows)];
+      }),
+    );
   }
 
   function decode(
@@ -500,34 +493,17 @@ describe("the projection in the database", () => {
    * was divided.
    */
   async function storedRows(name: string) {
-    const cardRows = await db
-      .selectFrom("cards")
-      .selectAll()
-      .where("card_id", "like", `${name} %`)
-      .execute();
-    const authorizationRows = await db
-      .selectFrom("authorizations")
-      .selectAll()
-      .where("transaction_id", "like", `${name} %`)
-      .execute();
-    return {
-      cards: cardRows.map(withoutTimeOfWriting).toSorted(byKey("card_id")),
-      authorizations: authorizationRows
-        .map(withoutTimeOfWriting)
-        .toSorted(byKey("transaction_id")),
-    };
-  }
-
-  function withoutTimeOfWriting<Row extends object>(row: Row): Row {
-    return Object.fromEntries(
-      Object.entries(row).filter(([column]) => column !== "updated_at"),
-    ) as Row;
-  }
-
-  function byKey<Key extends string>(key: Key) {
-    return (
-      a: { readonly [K in Key]: string },
-      b: { readonly [K in Key]: string },
-    ) => (a[key] < b[key] ? -1 : 1);
+    const tables = await Promise.all(
+      PROJECTIONS.map(async (projection) => {
+        const [key = ""] = keyColumns(projection);
+        const { rows } = await sql<Record<string, unknown>>`
+          select * from ${sql.table(projection.table)}
+          where ${sql.ref(key)} like ${`${name} %`}
+        `.execute(db);
+        const byId = rows.map(({ updated_at: _, ...row }) => [row[key], row]);
+        return [projection.table, Object.fromEntries(byId) as unknown];
+      }),
+    );
+    return Object.fromEntries(tables) as unknown;
   }
 });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { recordEvents, takeWaitingEvents } from "../../src/store/inbox.ts";
-import { lockProjection } from "../../src/store/projection-lock.ts";
-import { inTransaction } from "../../src/store/transaction.ts";
+import { PROJECTIONS } from "../../src/projections/index.ts";
+import { lockRows } from "../../src/store/projection-rows.ts";
 import type { TestDatabase } from "../support/database.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { aStatusUpdate } from "../support/deliveries.ts";
@@ -34,9 +34,9 @@ test("events are locked in the order of their ids, however they lie in the table
     "select from webhook_events where event_id = 'a' for update",
   );
 
-  const taking = inTransaction(store.db, (trx) =>
-    takeWaitingEvents(trx, ["b", "c", "a"], true),
-  );
+  const taking = store.db
+    .transaction()
+    .execute((trx) => takeWaitingEvents(trx, ["b", "c", "a"], true));
   await untilOneWaits();
   const { rows: free } = await store.pool.query<{ event_id: string }>(
     "select event_id from webhook_events order by event_id for update skip locked",
@@ -87,8 +87,14 @@ async function countLockedBefore(
       "select pg_advisory_xact_lock(hashtextextended($1, 0))",
       [held],
     );
-    const locking = inTransaction(store.db, (trx) =>
-      lockProjection(trx, idsOf("card"), idsOf("transaction")),
+    const locking = store.db.transaction().execute((trx) =>
+      lockRows(
+        trx,
+        PROJECTIONS.map((projection) => ({
+          projection,
+          keys: idsOf(projection.subject).map((id) => [id]),
+        })),
+      ),
     );
     await untilOneWaits();
     const { rows } = await holder.query<{ count: number }>(

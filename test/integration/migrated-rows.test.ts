@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
-import { verifyProjection } from "../../src/operate/recompute.ts";
+import { verifyProjections } from "../../src/operate/recompute.ts";
 import type { TestDatabase } from "../support/database.ts";
 import { createEmptyDatabase } from "../support/database.ts";
 import { migrateUntil } from "../support/migrations.ts";
@@ -109,7 +109,7 @@ describe("what a migration makes of the rows that are there", () => {
     const store = openStore(database.url);
     const differences = [];
     let cards = 0;
-    for await (const page of verifyProjection(store.db)) {
+    for await (const page of verifyProjections(store.db)) {
       cards += page.cardCount;
       differences.push(...page.changes);
     }

@@ -4,6 +4,7 @@ import { findPendingMigrations, migrate } from "../../db/migrate.ts";
 import { createLogger } from "../../src/process/logger.ts";
 import { prepareDatabase } from "../../src/roles/prepare-database.ts";
 import type { Database } from "../../src/store/database.ts";
+import { PROJECTIONS } from "../../src/projections/index.ts";
 import type { TestDatabase } from "../support/database.ts";
 import {
   createEmptyDatabase,
@@ -98,7 +99,7 @@ describe("migrations of an empty database", () => {
     await reader.rows(`
       insert into cards (card_id, card_status, status_changed_at, observed_status, observed_status_at, allowed_mcc,
         blocked_mcc, first_seen_at, last_event_id, last_event_at, field_clocks)
-      select id, status, at::timestamptz, seen, seen_at::timestamptz, allowed::text[], blocked::text[], now(), '', now(), '[]'
+      select id, status, at::timestamptz, seen, seen_at::timestamptz, allowed::text[], blocked::text[], now(), '', now(), '{}'
       from (values
         ('contradicted', 'FROZEN', '2026-04-12', 'ACTIVE', '2026-04-13', '{5999}', '{}'),
         ('confirmed', 'FROZEN', '2026-04-12', 'FROZEN', '2026-04-13', '{}', '{5999}'),
@@ -145,6 +146,29 @@ describe("the schema", () => {
     await reader.close();
     await database.drop();
   });
+
+  test.each(PROJECTIONS.map(({ table, columns }) => ({ table, columns })))(
+    "$table has the columns that its projection declares",
+    async ({ table, columns }) => {
+      const rows = await reader.rows(
+        `select attname as name, format_type(atttypid, atttypmod) as type
+         from pg_attribute where attrelid = $1::regclass and attnum > 0 and not attisdropped`,
+        [table],
+      );
+
+      const declared = Object.entries(columns).map(([name, { type }]) => [
+        name,
+        type === "timestamptz" ? "timestamp with time zone" : type,
+      ]);
+      expect(
+        Object.fromEntries(rows.map((row) => [row["name"], row["type"]])),
+      ).toEqual({
+        ...Object.fromEntries(declared),
+        field_clocks: "jsonb",
+        updated_at: "timestamp with time zone",
+      });
+    },
+  );
 
   test("every table, view and column carries a comment", async () => {
     const silentOnes = await reader.rows(`
@@ -214,7 +238,7 @@ describe("the schema", () => {
         .rows(
           `insert into authorizations (transaction_id, event_id, card_id, transaction_status, mcc, mcc_declined,
              received_at, field_clocks)
-           values (gen_random_uuid()::text, 'a', 'a', 'APPROVED', $1, false, now(), '[]')`,
+           values (gen_random_uuid()::text, 'a', 'a', 'APPROVED', $1, false, now(), '{}')`,
           [mcc],
         )
         .then(
@@ -249,7 +273,7 @@ describe("the schema", () => {
     await reader.rows(
       `insert into authorizations (transaction_id, event_id, card_id, transaction_status, mcc_declined, received_at,
          transaction_time, field_clocks)
-       select n, n, n, 'APPROVED', false, now(), now() + n * interval '1 s', '[]' from generate_series(1, 10000) n`,
+       select n, n, n, 'APPROVED', false, now(), now() + n * interval '1 s', '{}' from generate_series(1, 10000) n`,
     );
 
     expect(await bytesAnEntry("authorizations_by_time", 10_000)).toBeLessThan(

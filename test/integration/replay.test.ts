@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { instantFromEpochMs } from "../../src/domain/instant.ts";
 import type { WebhookReceiver } from "../../src/receive-webhook.ts";
 import { createWebhookReceiver } from "../../src/receive-webhook.ts";
-import { verifyProjection } from "../../src/operate/recompute.ts";
+import { verifyProjections } from "../../src/operate/recompute.ts";
 import { reconcileEvents } from "../../src/apply-events.ts";
 import { replayEvent, replayQuarantined } from "../../src/operate/replay.ts";
 import type { Database } from "../../src/store/database.ts";
@@ -449,7 +449,7 @@ describe("replaying a quarantined delivery", () => {
       table: "cards",
       id: event.data["card_id"],
       column: "card_status",
-      from: undefined,
+      from: null,
       to: "FROZEN",
     });
   });
@@ -686,7 +686,7 @@ describe("what was quarantined while the schema was broken", () => {
           "select count(*) from quarantined_events where resolved_at is null",
         ),
       ).toEqual([{ count: "0" }]);
-      for await (const { changes } of verifyProjection(broken.db))
+      for await (const { changes } of verifyProjections(broken.db))
         expect(changes).toEqual([]);
       await whole.close();
       await broken.close();

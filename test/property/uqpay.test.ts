@@ -1,8 +1,9 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { instantFromEpochMs } from "../../src/domain/instant.ts";
-import { toRow as toAuthorizationRow } from "../../src/store/authorizations.ts";
-import { toRow as toCardRow } from "../../src/store/cards.ts";
+import { authorizations } from "../../src/projections/authorizations.ts";
+import { cards } from "../../src/projections/cards.ts";
+import { toRow } from "../../src/projections/rows.ts";
 import type { Decoded, Issue } from "../../src/uqpay/decode-event.ts";
 import {
   decodeEvent,
@@ -341,9 +342,9 @@ function expectStorable(decoded: Decoded): void {
     return;
   }
   const { event } = decoded;
-  const rows: unknown[] = [toCardRow(cardAfter(event))];
+  const rows: unknown[] = [toRow(cards, cardAfter(event))];
   if (event.kind === "authorization-reported")
-    rows.push(toAuthorizationRow(authorizationAfter(event)));
+    rows.push(toRow(authorizations, authorizationAfter(event)));
   for (const text of textsIn(rows)) {
     expect(text.isWellFormed() && !text.includes("\u0000")).toBe(true);
   }

@@ -2,8 +2,8 @@ import fc from "fast-check";
 import type {
   AuthorizationReported,
   CardEvent,
+  Facts,
 } from "../../src/domain/card-event.ts";
-import type { CardFacts } from "../../src/domain/card.ts";
 import type { Clock } from "../../src/domain/clock.ts";
 import type { Instant } from "../../src/domain/instant.ts";
 
@@ -49,30 +49,33 @@ const aText = fc.constantFrom("x", "y", "卡");
 const mccs = fc.subarray(["5734", "5999", "0742"]);
 
 /** Of each optional part it is left open whether it is there. */
-const someFacts: fc.Arbitrary<CardFacts> = fc.record(
-  {
-    cardNumber: aText,
-    cardholderId: aText,
-    cardLimit: anAmount,
-    availableBalance: anAmount,
-    spendingControls: fc.constantFrom(
-      [],
-      [{ amount: "500", interval: "PER_TRANSACTION" }],
-    ),
-    riskControl: fc.record({
-      allowedMcc: mccs,
-      blockedMcc: mccs,
-      delivered: fc.constantFrom({}, { enable_3ds: "Y" }),
-    }),
-    metadata: fc.constantFrom({}, { a: "b" }),
-  },
-  { requiredKeys: [] },
-);
+const someFacts: fc.Arbitrary<Facts> = fc
+  .record(
+    {
+      card_number: aText,
+      cardholder_id: aText,
+      card_limit: anAmount,
+      available_balance: anAmount,
+      spending_controls: fc.constantFrom(
+        [],
+        [{ amount: "500", interval: "PER_TRANSACTION" }],
+      ),
+      rules: fc.record({
+        allowed_mcc: mccs,
+        blocked_mcc: mccs,
+        risk_control: fc.constantFrom({}, { enable_3ds: "Y" }),
+      }),
+      metadata: fc.constantFrom({}, { a: "b" }),
+    },
+    { requiredKeys: [] },
+  )
+  .map(({ rules, ...facts }) => ({ ...facts, ...rules }));
 
 const origin = {
   eventId: anEventId,
   cardId: fc.constant("card-1"),
   signedAt: anInstant,
+  receivedAt: anInstant,
   facts: someFacts,
 };
 
@@ -82,22 +85,20 @@ export const anAuthorizationEvent: fc.Arbitrary<AuthorizationReported> =
     kind: fc.constant("authorization-reported" as const),
     transactionId: fc.constant("transaction-1"),
     happenedAt: fc.option(anInstant, { nil: undefined }),
-    receivedAt: anInstant,
-    fields: fc.record(
+    transaction: fc.record(
       {
-        cardId: fc.constant("card-1"),
-        transactionStatus: fc.constantFrom(
+        transaction_status: fc.constantFrom(
           "PENDING",
           "APPROVED",
           "DECLINED",
           "NEW",
         ),
         description: fc.constantFrom("Forbid MCC from account", "limit", "ok"),
-        billingAmount: anAmount,
+        billing_amount: anAmount,
         mcc: fc.constantFrom("5734", "5999"),
-        transactionTime: anInstant,
+        transaction_time: anInstant,
       },
-      { requiredKeys: ["cardId", "transactionStatus"] },
+      { requiredKeys: ["transaction_status"] },
     ),
   });
 

@@ -1,14 +1,16 @@
+import { expect } from "@jest/globals";
 import type {
   AuthorizationReported,
   CardEvent,
   CardObserved,
   StatusAnnounced,
 } from "../../src/domain/card-event.ts";
-import type { Card } from "../../src/domain/card.ts";
-import { applyToCard } from "../../src/domain/card.ts";
-import type { Authorization } from "../../src/domain/authorization.ts";
-import { applyToAuthorization } from "../../src/domain/authorization.ts";
 import type { Instant } from "../../src/domain/instant.ts";
+import { authorizations } from "../../src/projections/authorizations.ts";
+import { cards } from "../../src/projections/cards.ts";
+import type { Projection } from "../../src/projections/projection.ts";
+import type { KnownRow, Row } from "../../src/projections/rows.ts";
+import { fold, idOf, statementsIn, toRow } from "../../src/projections/rows.ts";
 
 /** A time of one day, to be short: `at("10:00:00.5")`. */
 export function at(time: string): Instant {
@@ -29,6 +31,7 @@ export function aStatusAnnounced(
     reason: undefined,
     changedAt,
     signedAt: changedAt,
+    receivedAt: at("10:00:01"),
     facts: {},
     ...event,
   };
@@ -41,13 +44,14 @@ export function aCardObserved(event: Partial<CardObserved> = {}): CardObserved {
     cardId: "card-1",
     status: undefined,
     signedAt: at("10:00:00"),
+    receivedAt: at("10:00:01"),
     facts: {},
     ...event,
   };
 }
 
 export function anAuthorizationReported({
-  fields,
+  transaction,
   ...event
 }: Partial<AuthorizationReported> = {}): AuthorizationReported {
   const happenedAt = "happenedAt" in event ? event.happenedAt : at("10:00:00");
@@ -61,28 +65,45 @@ export function anAuthorizationReported({
     receivedAt: at("10:00:01"),
     facts: {},
     ...event,
-    fields: { cardId: "card-1", transactionStatus: "APPROVED", ...fields },
+    transaction: { transaction_status: "APPROVED", ...transaction },
   };
 }
 
-/** The card after events that came in this order. */
-export function cardAfter(...events: readonly CardEvent[]): Card {
-  let card: Card | undefined;
-  for (const event of events) card = applyToCard(card, event);
-  if (card === undefined) throw new Error("a card needs an event");
-  return card;
+/** What is known after events about one row, which came in this order; `before`: what was known of it. */
+export function knownAfter(
+  projection: Projection,
+  events: readonly CardEvent[],
+  before?: KnownRow,
+): KnownRow {
+  const known = new Map(before && [[idOf(before.key), before]]);
+  const after = fold(projection, known, statementsIn(projection, events));
+  const [row, ...others] = after.values();
+  if (row === undefined || others.length > 0) throw new Error("one row");
+  return row;
 }
 
-/** The authorization after events that came in this order. */
+export function cardAfter(...events: readonly CardEvent[]): KnownRow {
+  return knownAfter(cards, events);
+}
+
 export function authorizationAfter(
   ...events: readonly AuthorizationReported[]
-): Authorization {
-  let authorization: Authorization | undefined;
-  for (const event of events)
-    authorization = applyToAuthorization(authorization, event);
-  if (authorization === undefined)
-    throw new Error("an authorization needs an event");
-  return authorization;
+): KnownRow {
+  return knownAfter(authorizations, events);
+}
+
+/** The row that these events give; fails when their order matters. */
+export function rowAfter(
+  projection: Projection,
+  events: readonly CardEvent[],
+): Row {
+  const rows = ordersOf(events).map((order) =>
+    toRow(projection, knownAfter(projection, order)),
+  );
+  const [row] = rows;
+  for (const other of rows) expect(other).toEqual(row);
+  if (row === undefined) throw new Error("no row");
+  return row;
 }
 
 /** What an inbox holds after these deliveries: of each event the copy that was signed first, whichever came first. */

@@ -21,7 +21,7 @@ export async function fill(
        last_event_at, field_clocks)
      select 'card-' || n, (array['ACTIVE', 'FROZEN', 'CANCELLED'])[1 + n % 3], now() - interval '1 day',
        (array['ACTIVE', 'FROZEN', 'CANCELLED'])[1 + (n + (n % 1000 = 0)::int) % 3], now() - interval '1 hour',
-       n % 1000 = 0, '{}', '{5999}', 'block', 'holder-' || n / 2, now() - interval '1 year', 'event-' || n, now(), '[]'
+       n % 1000 = 0, '{}', '{5999}', 'block', 'holder-' || n / 2, now() - interval '1 year', 'event-' || n, now(), '{}'
      from generate_series(1, $1::int) n`,
     [cards],
   );
@@ -38,7 +38,7 @@ export async function fill(
        decline_category, mcc_declined, mcc, received_at, field_clocks)
      select 'transaction-' || n, 'event-' || n, 'card-' || 1 + (n::bigint * 7919) % $2::int,
        case when n % 50 = 0 then 'DECLINED' else 'APPROVED' end, at,
-       case when n % 50 = 0 then 'mcc' end, n % 50 = 0, '5999', at, '[]'
+       case when n % 50 = 0 then 'mcc' end, n % 50 = 0, '5999', at, '{}'
      from generate_series(1, $1::int / 4) n, lateral (select now() - ($1::int / 4 - n) * interval '40 seconds') t (at)`,
     [events, cards],
   );

@@ -7,7 +7,6 @@ import type { ReconcileOptions } from "../../src/apply-events.ts";
 import type { Database, PoolOptions } from "../../src/store/database.ts";
 import { createDatabase, createPool } from "../../src/store/database.ts";
 import type { InboxEntry } from "../../src/store/inbox.ts";
-import { createTurns } from "../../src/process/take-turns.ts";
 import { hostile } from "./database.ts";
 import { sha256 } from "./deliveries.ts";
 import type { Payload } from "./fixtures.ts";
@@ -79,7 +78,6 @@ export function reconcileOptions(
     retry: { maxAttempts: 3, firstDelayMs: 1_000, maxDelayMs: 60_000 },
     random: () => 0.5,
     checkpoint: noCheckpoint,
-    turns: createTurns(),
     isSchemaKnown: () => Promise.resolve(true),
     owed: new Map(),
     signal: new AbortController().signal,

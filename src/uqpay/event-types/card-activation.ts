@@ -14,10 +14,11 @@ export const cardActivation = eventType(
     card_id: required(readId),
     activation_status: optional(readStatus),
   }),
-  (data, { eventId, signedAt }) => ({
+  (data, { eventId, signedAt, receivedAt }) => ({
     kind: "card-observed",
     eventId,
     signedAt,
+    receivedAt,
     cardId: data.card_id,
     status: data.activation_status === "ACTIVATED" ? "ACTIVE" : undefined,
     facts: factsOf(data),

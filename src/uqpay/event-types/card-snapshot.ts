@@ -1,9 +1,5 @@
 import { z } from "zod";
-import type {
-  CardFacts,
-  RiskControl,
-  SpendingControl,
-} from "../../domain/card.ts";
+import type { Facts } from "../../domain/card-event.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import type { Reading, Stated } from "../fields.ts";
 import {
@@ -52,10 +48,10 @@ function statedMccs(codes: readonly (string | undefined)[] = []): string[] {
 /** The object is kept as it was delivered, and its two lists are read out of it. */
 const readRiskControl = readKept(
   z.object({ allowed_mcc: part(readMccs), blocked_mcc: part(readMccs) }),
-  (lists, delivered): RiskControl => ({
-    allowedMcc: statedMccs(lists.allowed_mcc),
-    blockedMcc: statedMccs(lists.blocked_mcc),
-    delivered,
+  (lists, delivered) => ({
+    allowed_mcc: statedMccs(lists.allowed_mcc),
+    blocked_mcc: statedMccs(lists.blocked_mcc),
+    risk_control: delivered,
   }),
 );
 
@@ -64,12 +60,11 @@ const MOST_CONTROLS = 100;
 
 const readSpendingControl = readKept(
   z.object({ amount: part(readAmount), interval: part(readWord) }),
-  ({ amount, interval }, delivered): SpendingControl => ({
-    ...Object.fromEntries(
-      Object.entries(delivered).filter(
-        ([name]) => name !== "amount" && name !== "interval",
-      ),
-    ),
+  (
+    { amount, interval },
+    { amount: _, interval: __, ...others },
+  ): JsonObject => ({
+    ...others,
     ...(amount !== undefined && { amount }),
     ...(interval !== undefined && { interval }),
   }),
@@ -134,23 +129,26 @@ export const cardFactFields = {
 
 type CardSnapshot = Stated<z.output<z.ZodObject<typeof cardFactFields>>>;
 
-/** The facts of a snapshot under one name each; of two names that can both be read the webhook's own wins. */
-export function factsOf(snapshot: CardSnapshot): CardFacts {
+/**
+ * The facts of a snapshot, by the columns of `cards`; of two names that can both be read the webhook's own wins. The
+ * two lists of the risk controls have columns of their own.
+ */
+export function factsOf(snapshot: CardSnapshot): Facts {
   return {
-    cardNumber: snapshot.card_number,
-    cardBin: snapshot.card_bin,
-    cardScheme: snapshot.card_scheme,
-    cardProductId: snapshot.card_product_id,
-    cardholderId: snapshot.cardholder?.cardholder_id ?? snapshot.cardholder_id,
-    cardCurrency: snapshot.card_currency ?? snapshot.currency,
-    modeType: snapshot.mode_type,
-    formFactor: snapshot.form_factor,
-    cardLimit: snapshot.card_limit,
-    availableBalance:
+    card_number: snapshot.card_number,
+    card_bin: snapshot.card_bin,
+    card_scheme: snapshot.card_scheme,
+    card_product_id: snapshot.card_product_id,
+    cardholder_id: snapshot.cardholder?.cardholder_id ?? snapshot.cardholder_id,
+    card_currency: snapshot.card_currency ?? snapshot.currency,
+    mode_type: snapshot.mode_type,
+    form_factor: snapshot.form_factor,
+    card_limit: snapshot.card_limit,
+    available_balance:
       snapshot.available_balance ?? snapshot.card_available_balance,
-    noPinPaymentAmount: snapshot.no_pin_payment_amount,
-    spendingControls: snapshot.spending_controls ?? snapshot.spending_limits,
-    riskControl: snapshot.risk_control ?? snapshot.risk_controls,
+    no_pin_payment_amount: snapshot.no_pin_payment_amount,
+    spending_controls: snapshot.spending_controls ?? snapshot.spending_limits,
     metadata: snapshot.metadata,
+    ...(snapshot.risk_control ?? snapshot.risk_controls),
   };
 }

@@ -20,10 +20,11 @@ export const cardStatusUpdate = eventType(
     update_time: required(readInstant),
     update_reason: optional(readText),
   }),
-  (data, { eventId, signedAt }) => ({
+  (data, { eventId, signedAt, receivedAt }) => ({
     kind: "status-announced",
     eventId,
     signedAt,
+    receivedAt,
     cardId: data.card_id,
     status: data.card_status,
     reason: data.update_reason,

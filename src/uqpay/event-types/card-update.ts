@@ -14,12 +14,13 @@ const snapshot = z.object({
 
 function toCardObserved(
   data: Stated<z.output<typeof snapshot>>,
-  { eventId, signedAt }: EventContext,
+  { eventId, signedAt, receivedAt }: EventContext,
 ): CardEvent {
   return {
     kind: "card-observed",
     eventId,
     signedAt,
+    receivedAt,
     cardId: data.card_id,
     status: data.card_status,
     facts: factsOf(data),

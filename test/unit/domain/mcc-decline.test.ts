@@ -109,7 +109,9 @@ describe("the text of a decline", () => {
     ["Unlimited", "other"],
     ["Do not honor", "other"],
   ])("%j is of category %s", (description, category) => {
-    expect(judgeDecline("DECLINED", description)).toEqual({
+    expect(
+      judgeDecline({ transaction_status: "DECLINED", description }),
+    ).toEqual({
       category,
       mccDeclined: category === "mcc",
     });
@@ -125,7 +127,12 @@ describe("the text of a decline", () => {
   ])(
     "of a transaction that is %j is no decline, whatever it says",
     (status) => {
-      expect(judgeDecline(status, "Forbid MCC from account")).toEqual({
+      expect(
+        judgeDecline({
+          transaction_status: status,
+          description: "Forbid MCC from account",
+        }),
+      ).toEqual({
         category: undefined,
         mccDeclined: false,
       });
@@ -146,7 +153,10 @@ describe("the text of a decline", () => {
     ["punctuation", ".,;".repeat(80_000)],
   ])("of 250 KB of %s is judged within 200 ms", (_what, description) => {
     const before = process.cpuUsage();
-    const { category } = judgeDecline("DECLINED", description);
+    const { category } = judgeDecline({
+      transaction_status: "DECLINED",
+      description,
+    });
     const { user } = process.cpuUsage(before);
 
     expect(category).toBe("other");

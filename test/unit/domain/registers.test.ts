@@ -1,99 +1,78 @@
 import { describe, expect, test } from "@jest/globals";
 import type { Clock } from "../../../src/domain/clock.ts";
-import {
-  dateBack,
-  mergeRegisters,
-  registersOf,
-} from "../../../src/domain/registers.ts";
+import type { Registers } from "../../../src/domain/registers.ts";
+import { mergeRegisters, statedAt } from "../../../src/domain/registers.ts";
 import { at } from "../../support/events.ts";
 
-interface Fields {
-  name: string;
-  limit: string;
-}
-
-function clock(time: string): Clock {
+function clock(time: string, eventId = "e"): Clock {
   const instant = at(time);
-  return {
-    finality: 0,
-    authority: 0,
-    at: instant,
-    signedAt: instant,
-    eventId: "e",
-  };
+  return { finality: 0, authority: 0, at: instant, signedAt: instant, eventId };
 }
 
 const ten = clock("10:00:00");
 const eleven = clock("11:00:00");
 
+const merge = (known: Registers, news: Registers) =>
+  mergeRegisters(known, news, (column) =>
+    column === "first" ? "earliest" : "latest",
+  );
+
 describe("registers", () => {
   test("date what is stated and nothing else", () => {
-    const registers = registersOf<Fields>({ name: "", limit: undefined }, ten);
+    const registers = statedAt(ten, {
+      name: "",
+      reason: null,
+      limit: undefined,
+    });
 
-    expect(registers).toStrictEqual({ name: { value: "", clock: ten } });
+    expect(registers).toStrictEqual({
+      name: { value: "", clock: ten },
+      reason: { value: null, clock: ten },
+    });
   });
 
-  test("merge field by field by the greater clock", () => {
-    const a = registersOf<Fields>({ name: "a" }, eleven);
-    const b = registersOf<Fields>({ name: "b", limit: "1" }, ten);
+  test("merge column by column by the greater clock", () => {
+    const a = statedAt(eleven, { name: "a" });
+    const b = statedAt(ten, { name: "b", limit: "1" });
 
     const merged = {
       name: { value: "a", clock: eleven },
       limit: { value: "1", clock: ten },
     };
-    expect(mergeRegisters<Fields>(a, b)).toEqual(merged);
-    expect(mergeRegisters<Fields>(b, a)).toEqual(merged);
+    expect(merge(a, b)).toEqual(merged);
+    expect(merge(b, a)).toEqual(merged);
+  });
+
+  test("keep the lesser time where the earliest counts, whatever its clock", () => {
+    const early = statedAt(eleven, { first: at("09:00:00") });
+    const late = statedAt(ten, { first: at("12:00:00") });
+
+    expect(merge(early, late)).toBe(early);
+    expect(merge(late, early)).toEqual(early);
+  });
+
+  test("of the same earliest time keep the lesser clock", () => {
+    const first = at("09:00:00");
+    const lesser = statedAt(clock("10:00:00", "a"), { first });
+    const greater = statedAt(clock("10:00:00", "b"), { first });
+
+    expect(merge(lesser, greater)).toBe(lesser);
+    expect(merge(greater, lesser)).toEqual(lesser);
   });
 
   test("are the very same when nothing is new", () => {
-    const known = registersOf<Fields>({ name: "a", limit: "1" }, eleven);
-    const older = registersOf<Fields>({ name: "b" }, ten);
+    const known = statedAt(eleven, { name: "a", first: at("09:00:00") });
 
-    expect(mergeRegisters(known, older)).toBe(known);
-    expect(mergeRegisters(known, { ...known })).toBe(known);
-    expect(mergeRegisters<Fields>(known, {})).toBe(known);
+    expect(merge(known, statedAt(ten, { name: "b" }))).toBe(known);
+    expect(merge(known, { ...known })).toBe(known);
+    expect(merge(known, {})).toBe(known);
   });
 
   test("are not changed by what they are merged with", () => {
-    const known = registersOf<Fields>({ name: "a" }, ten);
+    const known = statedAt(ten, { name: "a" });
 
-    mergeRegisters(known, registersOf<Fields>({ name: "b" }, eleven));
+    merge(known, statedAt(eleven, { name: "b" }));
 
     expect(known).toEqual({ name: { value: "a", clock: ten } });
-  });
-
-  test("a register without a value is no news", () => {
-    const known = registersOf<Fields>({ name: "a" }, ten);
-    const none = { name: undefined } as unknown as typeof known;
-
-    expect(mergeRegisters(known, none)).toBe(known);
-  });
-});
-
-describe("registers of which a copy was signed earlier", () => {
-  const nine = at("09:00:00");
-  const signedAtOf = new Map([["e", nine]]);
-
-  test("are dated by it where their event's own time is not before that", () => {
-    const known = registersOf<Fields>({ name: "a" }, ten);
-
-    expect(dateBack(known, signedAtOf)).toEqual({
-      name: { value: "a", clock: { ...ten, at: nine, signedAt: nine } },
-    });
-  });
-
-  test("keep the event's own time where that is before it", () => {
-    const own = { ...ten, at: at("08:00:00"), finality: 2, authority: 1 };
-    const known = registersOf<Fields>({ name: "a" }, own);
-
-    expect(dateBack(known, signedAtOf)).toEqual({
-      name: { value: "a", clock: { ...own, signedAt: nine } },
-    });
-  });
-
-  test("stay as they are where another event set them", () => {
-    const known = registersOf<Fields>({ name: "a" }, { ...ten, eventId: "f" });
-
-    expect(dateBack(known, signedAtOf)).toEqual(known);
   });
 });

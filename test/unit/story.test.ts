@@ -1,6 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import type { CardEvent } from "../../src/domain/card-event.ts";
-import { explainCard, statementOf } from "../../src/domain/explain-card.ts";
+import { sayingOf, tellStory } from "../../src/operate/story.ts";
+import { authorizations } from "../../src/projections/authorizations.ts";
+import { cards } from "../../src/projections/cards.ts";
 import {
   aCardObserved,
   aStatusAnnounced,
@@ -11,14 +13,14 @@ import {
 } from "../support/events.ts";
 
 const storyOf = (events: readonly CardEvent[]) =>
-  explainCard(events.map(statementOf));
+  tellStory(events.map((event) => sayingOf(event)));
 
 /** Each event with what of it does not stand, in short. */
 function told(events: readonly CardEvent[]) {
-  return storyOf(events).map(({ statement, superseded }) => [
-    statement.clock.eventId,
+  return storyOf(events).chapters.map(({ saying, superseded }) => [
+    saying.clock.eventId,
     ...superseded.map(
-      ({ field, by, because }) => `${field} by ${by}: ${because}`,
+      ({ column, by, because }) => `${column} by ${by}: ${because}`,
     ),
   ]);
 }
@@ -37,7 +39,7 @@ const seen = aCardObserved({
   eventId: "seen",
   status: "ACTIVE",
   signedAt: at("12:00:00"),
-  facts: { cardLimit: "5" },
+  facts: { card_limit: "5" },
 });
 const cancelled = aStatusAnnounced({
   eventId: "cancelled",
@@ -48,18 +50,18 @@ const pending = anAuthorizationReported({
   eventId: "pending",
   transactionId: "one",
   happenedAt: at("11:00:00"),
-  fields: { transactionStatus: "PENDING", description: "waits" },
+  transaction: { transaction_status: "PENDING", description: "waits" },
 });
 const approved = anAuthorizationReported({
   eventId: "approved",
   transactionId: "one",
   happenedAt: at("10:05:00"),
-  fields: { transactionStatus: "APPROVED" },
+  transaction: { transaction_status: "APPROVED" },
 });
 
 describe("a card's story", () => {
   test("of no event is empty", () => {
-    expect(storyOf([])).toEqual([]);
+    expect(storyOf([]).chapters).toEqual([]);
   });
 
   test("of one event says that all of it stands", () => {
@@ -84,7 +86,7 @@ describe("a card's story", () => {
 
   test("says that a later announcement superseded an earlier one", () => {
     expect(told([active, frozen])).toEqual([
-      ["frozen", "cardStatus by active: later"],
+      ["frozen", "card_status by active: later"],
       ["active"],
     ]);
   });
@@ -92,21 +94,21 @@ describe("a card's story", () => {
   test("says that what was announced outweighs what was seen in passing later", () => {
     expect(told([frozen, seen])).toEqual([
       ["frozen"],
-      ["seen", "cardStatus by frozen: announced"],
+      ["seen", "card_status by frozen: announced"],
     ]);
   });
 
   test("says that a cancellation outweighs later news", () => {
     expect(told([active, cancelled])).toEqual([
       ["cancelled"],
-      ["active", "cardStatus by cancelled: final"],
+      ["active", "card_status by cancelled: final"],
     ]);
   });
 
   test("says that the outcome of a transaction outweighs a later PENDING", () => {
     expect(told([pending, approved])).toEqual([
       ["approved"],
-      ["pending", "transactionStatus by approved: final"],
+      ["pending", "transaction_status by approved: final"],
     ]);
   });
 
@@ -125,14 +127,17 @@ describe("a card's story", () => {
   });
 
   test("goes from what the events before an event said to what is known with it", () => {
-    const story = storyOf([frozen, active, seen, cancelled]);
+    const { chapters, standing } = storyOf([frozen, active, seen, cancelled]);
 
-    const cards = story.map(({ after }) => after.card);
-    expect(story.map(({ before }) => before.card)).toEqual([
-      undefined,
-      ...cards.slice(0, -1),
+    const statuses = chapters.flatMap(({ changes }) =>
+      changes.filter(({ column }) => column === "card_status"),
+    );
+    expect(statuses.map(({ from, to }) => [from, to])).toEqual([
+      [null, "CANCELLED"],
     ]);
-    expect(cards.at(-1)).toEqual(cardAfter(frozen, active, seen, cancelled));
+    expect(standing.get(cards)?.get("card-1")).toEqual(
+      cardAfter(frozen, active, seen, cancelled),
+    );
   });
 
   test("tells of a transaction by what was known of this one before", () => {
@@ -142,21 +147,19 @@ describe("a card's story", () => {
       happenedAt: at("10:30:00"),
     });
 
-    const story = storyOf([pending, other, approved]);
+    const { chapters, standing } = storyOf([pending, other, approved]);
 
-    expect(
-      story.map(({ before, after }) => [
-        before.authorization?.registers.lastEvent?.clock.eventId,
-        after.authorization?.transactionId,
-      ]),
-    ).toEqual([
-      [undefined, "one"],
-      [undefined, "two"],
-      ["approved", "one"],
+    const statuses = chapters.flatMap(({ changes }) =>
+      changes.filter(({ column }) => column === "transaction_status"),
+    );
+    expect(statuses.map(({ id, from, to }) => [id, from, to])).toEqual([
+      ["one", null, "APPROVED"],
+      ["two", null, "APPROVED"],
     ]);
-    expect(
-      story.at(-1)?.after.authorization?.registers.transactionStatus?.value,
-    ).toBe("APPROVED");
+    expect([...(standing.get(authorizations)?.keys() ?? [])]).toEqual([
+      "one",
+      "two",
+    ]);
   });
 
   test("breaks a tie of one moment by the code points of the ids, as PostgreSQL does, and not by UTF-16 units", () => {
@@ -165,7 +168,7 @@ describe("a card's story", () => {
 
     for (const story of [told([lesser, greater]), told([greater, lesser])])
       expect(story).toEqual([
-        ["\uffff", "cardStatus by \u{10000}: later"],
+        ["\uffff", "card_status by \u{10000}: later"],
         ["\u{10000}"],
       ]);
   });

@@ -1,29 +1,23 @@
-import type { Card } from "../domain/card.ts";
-import { isContradicted } from "../domain/card.ts";
-import type { Clock } from "../domain/clock.ts";
 import { compareCodePoints } from "../domain/clock.ts";
-import type {
-  Chapter,
-  Known,
-  Reason,
-  Statement,
-} from "../domain/explain-card.ts";
-import {
-  explainCard as tellStory,
-  statementOf,
-} from "../domain/explain-card.ts";
 import type { Instant } from "../domain/instant.ts";
-import { verifyProjection } from "./recompute.ts";
-import { toRow as toAuthorizationRow } from "../store/authorizations.ts";
-import { findCards, toRow as toCardRow } from "../store/cards.ts";
+import { textOf } from "../domain/json.ts";
+import { cards } from "../projections/cards.ts";
+import { PROJECTIONS } from "../projections/index.ts";
+import type { Projection } from "../projections/projection.ts";
+import type { Known } from "../projections/rows.ts";
+import { columnsOf, readRowIfPossible } from "../projections/rows.ts";
 import type { Database, EventState, Transaction } from "../store/database.ts";
 import type { ToldEvent } from "../store/event-records.ts";
 import { findEventsOfCard } from "../store/event-records.ts";
+import { findKeysOfCards } from "../store/projection-rows.ts";
 import type { QuarantineRecord } from "../store/quarantine-records.ts";
 import { listQuarantine } from "../store/quarantine-records.ts";
-import type { ColumnChange, ProjectionRows } from "../store/row-changes.ts";
-import { compareProjections, readProjection } from "../store/row-changes.ts";
 import { decodeKeptEvent } from "../uqpay/decode-event.ts";
+import { verifyProjections } from "./recompute.ts";
+import type { ColumnChange, Tables } from "./row-changes.ts";
+import { readTables } from "./row-changes.ts";
+import type { Chapter, Saying, SupersededColumn } from "./story.ts";
+import { sayingOf, tellStory } from "./story.ts";
 
 /** A card's story, by the names of SQL: what a console shows and what `explain --json` gives. */
 export interface CardExplanation {
@@ -50,7 +44,7 @@ export interface CardExplanation {
 }
 
 export interface Difference {
-  readonly table: ColumnChange["table"];
+  readonly table: string;
   readonly id: string;
   readonly column: string;
   readonly row_says: unknown;
@@ -99,15 +93,6 @@ export type Note =
   /** This release cannot read the body any more; only what still stands in the row is known. */
   | "unreadable";
 
-export interface SupersededColumn {
-  readonly table: ColumnChange["table"];
-  readonly id: string;
-  readonly column: string;
-  readonly value: unknown;
-  readonly by: string;
-  readonly because: Reason;
-}
-
 export interface Quarantined {
   readonly id: string;
   readonly reason: string;
@@ -128,9 +113,9 @@ const MOST_QUARANTINED = 1_000;
 interface Telling {
   readonly event: ToldEvent;
   /** By its body; undefined: the body is gone, or cannot be read. */
-  readonly read: Statement | undefined;
+  readonly read: Saying | undefined;
   /** Its part in the story; undefined where it was not applied, or nothing of it is known. */
-  readonly said: Statement | undefined;
+  readonly said: Saying | undefined;
 }
 
 /**
@@ -141,21 +126,23 @@ interface Telling {
 export async function explainCard(
   db: Database,
   cardId: string,
+  projections = PROJECTIONS,
 ): Promise<CardExplanation | undefined> {
   const differences: ColumnChange[] = [];
-  for await (const { changes } of verifyProjection(db, cardId))
+  for await (const { changes } of verifyProjections(db, cardId, projections))
     differences.push(...changes);
   return db
     .transaction()
     .setIsolationLevel("repeatable read")
     .setAccessMode("read only")
-    .execute((trx) => explain(trx, cardId, differences));
+    .execute((trx) => explain(trx, cardId, differences, projections));
 }
 
 async function explain(
   trx: Transaction,
   cardId: string,
   differences: readonly ColumnChange[],
+  projections: readonly Projection[],
 ): Promise<CardExplanation | undefined> {
   const events = await findEventsOfCard(trx, cardId);
   const quarantined = await listQuarantine(
@@ -163,27 +150,31 @@ async function explain(
     { cardId, withResolved: true },
     MOST_QUARANTINED,
   );
-  const [row] = (await readProjection(trx, [cardId], [])).cards.values();
-  if (events.length + quarantined.length === 0 && row === undefined)
-    return undefined;
+  const stored = await readTables(
+    trx,
+    await keysOfCard(trx, cardId, projections),
+  );
+  const hasRow = stored.get(cards)?.has(cardId) === true;
+  if (events.length + quarantined.length === 0 && !hasRow) return undefined;
 
-  const [stored] = await findCards(trx, [cardId]);
   const tellings = events.map((event): Telling => {
-    const read = readStatement(event);
+    const read = readSaying(event, projections);
     if (event.state !== "processed") return { event, read, said: undefined };
-    return { event, read, said: read ?? recallStatement(event, stored) };
+    return { event, read, said: read ?? recallSaying(event, stored) };
   });
-  const chapters = tellStory(tellings.flatMap(({ said }) => said ?? []));
-  const chapterOf = new Map(chapters.map((one) => [one.statement, one]));
+  const { chapters, standing } = tellStory(
+    tellings.flatMap(({ said }) => said ?? []),
+  );
+  const chapterOf = new Map(chapters.map((one) => [one.saying, one]));
   return {
     card_id: cardId,
-    row: judge(row !== undefined, differences),
+    row: judge(hasRow, differences),
     differences: differences.map(({ from, to, ...where }) => ({
       ...where,
-      row_says: from ?? null,
-      events_imply: to ?? null,
+      row_says: from,
+      events_imply: to,
     })),
-    status: statusIn(chapters.at(-1)?.after.card, events),
+    status: statusIn(standing.get(cards), cardId, events),
     open: {
       waiting: events.filter(({ state }) => state === "received").length,
       failed: events.filter(({ state }) => state === "failed").length,
@@ -195,6 +186,20 @@ async function explain(
       .toSorted(byEffect),
     quarantined: quarantined.map(toQuarantined),
   };
+}
+
+async function keysOfCard(
+  trx: Transaction,
+  cardId: string,
+  projections: readonly Projection[],
+) {
+  const keys = [];
+  for (const projection of projections)
+    keys.push({
+      projection,
+      keys: await findKeysOfCards(trx, projection, [cardId]),
+    });
+  return keys;
 }
 
 function judge(
@@ -216,69 +221,69 @@ function byEffect(a: EventStory, b: EventStory): number {
   return compareCodePoints(a.event_id, b.event_id);
 }
 
-function readStatement(event: ToldEvent): Statement | undefined {
+function readSaying(
+  event: ToldEvent,
+  projections: readonly Projection[],
+): Saying | undefined {
   if (event.body === null) return undefined;
-  try {
-    const decoded = decodeKeptEvent(event.body, event);
-    return decoded.kind === "known" ? statementOf(decoded.event) : undefined;
-  } catch (error) {
-    // Somebody has edited the body: it is not even JSON. The rest of the story is true all the same.
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
+  const decoded = decodeKeptEvent(event.body, event);
+  return decoded.kind === "known"
+    ? sayingOf(decoded.event, projections)
+    : undefined;
 }
 
-/** Of an event whose body is gone: what still stands of it in the row, which names the event for each column. */
-function recallStatement(
-  { eventId, signedAt }: ToldEvent,
-  stored: Card | undefined,
-): Statement | undefined {
-  if (stored === undefined) return undefined;
-  const set = Object.entries(stored.registers).filter(
-    ([, { clock }]) => clock.eventId === eventId,
+/** Of an event whose body is gone: what still stands of it in the rows, which name the event for each column. */
+function recallSaying(
+  { eventId }: ToldEvent,
+  stored: Tables,
+): Saying | undefined {
+  const statements = [...stored].flatMap(([projection, rows]) =>
+    [...rows.values()].flatMap((row) => {
+      const known = readRowIfPossible(projection, row);
+      const set = Object.entries(known?.registers ?? {}).filter(
+        ([, { clock }]) => clock.eventId === eventId,
+      );
+      if (known === undefined || set.length === 0) return [];
+      return [
+        { projection, key: known.key, registers: Object.fromEntries(set) },
+      ];
+    }),
   );
-  const [[, first] = []] = set;
+  const [first] = statements.flatMap(({ registers }) =>
+    Object.values(registers),
+  );
   if (first === undefined) return undefined;
-  const clock: Clock = { ...first.clock, finality: 0, authority: 0 };
-  return {
-    clock,
-    card: {
-      cardId: stored.cardId,
-      firstSeenAt: signedAt,
-      cancelRequestedAt: undefined,
-      registers: {
-        ...(Object.fromEntries(set) as Card["registers"]),
-        lastEvent: { value: true, clock },
-      },
-    },
-    authorization: undefined,
-  };
+  return { clock: { ...first.clock, finality: 0, authority: 0 }, statements };
 }
 
 function statusIn(
-  card: Card | undefined,
+  known: Known | undefined,
+  cardId: string,
   events: readonly ToldEvent[],
 ): Status | null {
-  if (card?.registers.cardStatus === undefined) return null;
-  const { cardStatus: status, observedStatus: observed } = card.registers;
+  const card = known?.get(cardId);
+  const { card_status: status, observed_status: observed } =
+    card?.registers ?? {};
+  if (card === undefined || status === undefined) return null;
   const { eventId, at } = status.clock;
   const event = events.find((one) => one.eventId === eventId);
+  const columns = columnsOf(cards, card);
   return {
-    card_status: status.value.status,
-    status_reason: status.value.reason ?? null,
+    card_status: textOf(status.value),
+    status_reason: columns["status_reason"] as string | null,
     status_changed_at: at,
     event_id: eventId,
     event_type: event?.eventType ?? null,
     received_at: event?.receivedAt ?? null,
-    observed_status: observed?.value ?? null,
+    observed_status: columns["observed_status"] as string | null,
     observed_status_at: observed?.clock.at ?? null,
-    status_contradicted: isContradicted(card),
+    status_contradicted: columns["status_contradicted"] === true,
   };
 }
 
 function tellEvent(
   { event, read, said }: Telling,
-  chapterOf: ReadonlyMap<Statement, Chapter>,
+  chapterOf: ReadonlyMap<Saying, Chapter>,
 ): EventStory {
   const chapter = said && chapterOf.get(said);
   return {
@@ -293,70 +298,17 @@ function tellEvent(
     processed_at: event.processedAt,
     issues: event.issues,
     note: noteOn(event, read),
-    changes: chapter === undefined ? [] : changesIn(chapter),
-    superseded: chapter === undefined ? [] : supersededIn(chapter),
+    changes: chapter?.changes ?? [],
+    superseded: chapter?.superseded ?? [],
   };
 }
 
 function noteOn(
   { body, state }: ToldEvent,
-  read: Statement | undefined,
+  read: Saying | undefined,
 ): Note | null {
   if (state === "ignored" || read !== undefined) return null;
   return body === null ? "body_dropped" : "unreadable";
-}
-
-/** What changes with every event and says nothing of the card. */
-const NOT_TOLD: ReadonlySet<string> = new Set([
-  "card_id",
-  "transaction_id",
-  "event_id",
-  "first_seen_at",
-  "received_at",
-  "last_event_id",
-  "last_event_at",
-  "field_clocks",
-]);
-
-function changesIn({ before, after }: Chapter): ColumnChange[] {
-  return (
-    compareProjections(rowsOf(before), rowsOf(after))
-      .filter(({ column }) => !NOT_TOLD.has(column))
-      .map((change) => ({ ...change, from: change.from ?? null }))
-      // A new row says nothing by a mark that it has not.
-      .filter(({ from, to }) => !(from === null && to === false))
-  );
-}
-
-function rowsOf({ card, authorization }: Known): ProjectionRows {
-  return {
-    cards: new Map(card && [[card.cardId, toCardRow(card)]]),
-    authorizations: new Map(
-      authorization && [
-        [authorization.transactionId, toAuthorizationRow(authorization)],
-      ],
-    ),
-  };
-}
-
-function supersededIn({ statement, superseded }: Chapter): SupersededColumn[] {
-  const { cards, authorizations } = rowsOf(statement);
-  const tables = { cards: [...cards], authorizations: [...authorizations] };
-  return superseded.flatMap(({ of, field, by, because }) => {
-    const table = of === "card" ? "cards" : "authorizations";
-    const column = toColumn(field);
-    return tables[table].map(([id, row]) => {
-      const value = (row as unknown as Readonly<Record<string, unknown>>)[
-        column
-      ];
-      return { table, id, column, value, by, because };
-    });
-  });
-}
-
-/** `cardStatus` is the column `card_status`: the register's value, or the first of several columns that it has. */
-function toColumn(field: string): string {
-  return field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
 function toQuarantined(record: QuarantineRecord): Quarantined {

@@ -1,0 +1,72 @@
+import type { AuthorizationReported } from "../domain/card-event.ts";
+import { clockOf } from "../domain/clock.ts";
+import { judgeDecline } from "../domain/mcc-decline.ts";
+import type { Registers } from "../domain/registers.ts";
+import { statedAt } from "../domain/registers.ts";
+import type { Projection } from "./projection.ts";
+import {
+  bookkeeping,
+  derived,
+  earliest,
+  key,
+  latest,
+  required,
+} from "./projection.ts";
+
+/** What all events so far say of each transaction: its outcome, and whether a rule about MCCs declined it. */
+export const authorizations: Projection = {
+  table: "authorizations",
+  subject: "transaction",
+  columns: {
+    transaction_id: key("text"),
+    event_id: bookkeeping(required(latest("text"))),
+    card_id: required(latest("text")),
+    cardholder_id: latest("text"),
+    transaction_type: latest("text"),
+    transaction_status: required(latest("text")),
+    description: latest("text"),
+    transaction_amount: latest("numeric"),
+    transaction_currency: latest("text"),
+    billing_amount: latest("numeric"),
+    billing_currency: latest("text"),
+    transaction_fee: latest("numeric"),
+    transaction_fee_currency: latest("text"),
+    authorization_code: latest("text"),
+    original_transaction_id: latest("text"),
+    wallet_type: latest("text"),
+    mcc: latest("text"),
+    merchant_name: latest("text"),
+    merchant_city: latest("text"),
+    merchant_country: latest("text"),
+    transaction_time: latest("timestamptz"),
+    posted_time: latest("timestamptz"),
+    decline_category: derived("text", (row) => judge(row).category),
+    mcc_declined: derived("boolean", (row) => judge(row).mccDeclined),
+    received_at: bookkeeping(required(earliest("receipt"))),
+  },
+  statementsIn: (event) =>
+    event.kind === "authorization-reported"
+      ? [{ key: [event.transactionId], registers: registersIn(event) }]
+      : [],
+};
+
+/**
+ * An outcome replaces PENDING, however late the PENDING comes. The finality covers all fields of the event
+ * and not only the status: a late PENDING must not take back the outcome's description or amounts either.
+ */
+function registersIn(event: AuthorizationReported): Registers {
+  const { eventId, cardId, receivedAt, transaction } = event;
+  const finality = transaction["transaction_status"] === "PENDING" ? 0 : 1;
+  const clock = { ...clockOf(event, event.happenedAt), finality };
+  return {
+    ...statedAt(clock, { ...transaction, event_id: eventId, card_id: cardId }),
+    ...statedAt(clockOf(event), { received_at: receivedAt }),
+  };
+}
+
+function judge({ transaction_status: status, description }: Registers) {
+  return judgeDecline({
+    transaction_status: status?.value,
+    description: description?.value,
+  });
+}

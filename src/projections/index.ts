@@ -1,0 +1,6 @@
+import { authorizations } from "./authorizations.ts";
+import { cards } from "./cards.ts";
+import type { Projection } from "./projection.ts";
+
+/** Every table that is kept from events. */
+export const PROJECTIONS: readonly Projection[] = [cards, authorizations];

@@ -1,0 +1,194 @@
+import type { CardEvent } from "../domain/card-event.ts";
+import type { Instant } from "../domain/instant.ts";
+import { earlier } from "../domain/instant.ts";
+import type { Json } from "../domain/json.ts";
+import { textOf } from "../domain/json.ts";
+import type { Register, Registers } from "../domain/registers.ts";
+import { mergeRegisters } from "../domain/registers.ts";
+import {
+  readClocks,
+  UnreadableClocksError,
+  writeClocks,
+} from "./field-clocks.ts";
+import type { Column, Projection, Statement } from "./projection.ts";
+
+/** A row as PostgreSQL gives and takes it: NULL is null. Amounts, instants and ids are text. */
+export type Row = Readonly<Record<string, Json>>;
+
+/** What is known of some rows of one projection, by `idOf` their keys. */
+export type Known = ReadonlyMap<string, KnownRow>;
+
+export interface KnownRow {
+  readonly key: readonly string[];
+  readonly registers: Registers;
+}
+
+/** One text for a key of any number of columns. */
+export function idOf(key: readonly string[]): string {
+  return key.length === 1 ? String(key[0]) : JSON.stringify(key);
+}
+
+export function keyColumns({ columns }: Projection): string[] {
+  return columnsFrom(columns, "key");
+}
+
+/** What is stored because events state it; the other columns are derived. */
+export function registerColumns({ columns }: Projection): string[] {
+  return [
+    ...columnsFrom(columns, "latest"),
+    ...columnsFrom(columns, "earliest"),
+  ];
+}
+
+function columnsFrom(
+  columns: Projection["columns"],
+  from: Column["from"],
+): string[] {
+  return Object.keys(columns).filter((name) => columns[name]?.from === from);
+}
+
+export function statementsIn(
+  projection: Projection,
+  events: readonly CardEvent[],
+): Statement[] {
+  return events.flatMap((event) => projection.statementsIn(event));
+}
+
+/** The keys of the rows that these statements are about, each once. */
+export function keysOf(
+  statements: readonly Statement[],
+): (readonly string[])[] {
+  return [...new Map(statements.map(({ key }) => [idOf(key), key])).values()];
+}
+
+/** @returns what is known afterwards; a row that nothing changes is the same object as before */
+export function fold(
+  projection: Projection,
+  known: Known,
+  statements: readonly Statement[],
+): Known {
+  const after = new Map(known);
+  for (const { key, registers } of statements) {
+    const id = idOf(key);
+    const before = after.get(id);
+    const merged = merge(projection, before?.registers ?? {}, registers);
+    if (merged !== before?.registers) after.set(id, { key, registers: merged });
+  }
+  return after;
+}
+
+export function merge(
+  { columns }: Projection,
+  known: Registers,
+  news: Registers,
+): Registers {
+  return mergeRegisters(known, news, (column) =>
+    columns[column]?.from === "earliest" ? "earliest" : "latest",
+  );
+}
+
+/** @returns undefined where no event explains the row: a column that every statement sets is not known */
+export function toRow(
+  projection: Projection,
+  known: KnownRow,
+): Row | undefined {
+  const row = columnsOf(projection, known);
+  const isWhole = Object.entries(projection.columns).every(
+    ([name, { isRequired }]) => isRequired !== true || row[name] !== null,
+  );
+  return isWhole ? row : undefined;
+}
+
+/** As much of the row as is known. */
+export function columnsOf(
+  projection: Projection,
+  { key, registers }: KnownRow,
+): Row {
+  const keys = new Map(
+    keyColumns(projection).map((name, at) => [name, key[at] ?? null]),
+  );
+  const row = Object.entries(projection.columns).map(([name, column]) => [
+    name,
+    valueOf(name, column, keys, registers) ?? null,
+  ]);
+  return {
+    ...(Object.fromEntries(row) as Row),
+    field_clocks: writeClocks(registers),
+  };
+}
+
+function valueOf(
+  name: string,
+  column: Column,
+  keys: ReadonlyMap<string, Json>,
+  registers: Registers,
+): Json | undefined {
+  switch (column.from) {
+    case "key":
+      return keys.get(name);
+    case "latest":
+    case "earliest":
+      return registers[name]?.value;
+    case "registers":
+      return column.derive(registers);
+  }
+}
+
+/** @throws UnreadableClocksError */
+export function readRow(projection: Projection, row: Row): KnownRow {
+  const known = readRowIfPossible(projection, row);
+  if (known === undefined)
+    throw new UnreadableClocksError(
+      projection.table,
+      idOf(keyOfRow(projection, row)),
+    );
+  return known;
+}
+
+/**
+ * The registers of a row: what its columns have, by the clocks that stand beside them. A column without a clock is not
+ * known, whatever it has. A clock of a column that is none here is passed over: a release may have dropped it.
+ */
+export function readRowIfPossible(
+  projection: Projection,
+  row: Row,
+): KnownRow | undefined {
+  const clocks = readClocks(row["field_clocks"] ?? null);
+  if (clocks === undefined) return undefined;
+  const registers: Record<string, Register> = {};
+  for (const name of registerColumns(projection)) {
+    const clock = clocks.get(name);
+    if (clock !== undefined)
+      registers[name] = { value: row[name] ?? null, clock };
+  }
+  return { key: keyOfRow(projection, row), registers };
+}
+
+export function keyOfRow(projection: Projection, row: Row): string[] {
+  return keyColumns(projection).map((name) => textOf(row[name]));
+}
+
+/**
+ * Dates anew what some events set, by the earlier time at which a copy of each was signed. No own time of an event is
+ * later than that, so what was dated later was dated by the signing.
+ *
+ * @param signedAtOf by event_id; what others set stays as it is
+ */
+export function dateBack(
+  { columns }: Projection,
+  registers: Registers,
+  signedAtOf: ReadonlyMap<string, Instant>,
+): Registers {
+  return Object.fromEntries(
+    Object.entries(registers).map(([name, { value, clock }]) => {
+      const signedAt = signedAtOf.get(clock.eventId) ?? clock.signedAt;
+      const at = earlier(clock.at, signedAt);
+      const column = columns[name];
+      const isOfClock = column?.from === "earliest" && column.of === "clock";
+      return [
+        name,
+        { value: isOfClock ? at : value, clock: { ...clock, at, signedAt } },
+      ];
+    }),
+  );
+}
