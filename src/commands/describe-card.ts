@@ -7,6 +7,7 @@ import type {
 } from "../operate/explain.ts";
 import type { SupersededColumn } from "../operate/story.ts";
 import type { ColumnChange } from "../operate/row-changes.ts";
+import { PROJECTIONS } from "../projections/index.ts";
 import { printable } from "./print.ts";
 
 /** A card's story for people: what contradicts it, the answer, then every event. */
@@ -62,7 +63,8 @@ function isStatus({ table, column }: Difference): boolean {
 
 function describeDifference(difference: Difference): string {
   const { table, id, column, row_says, events_imply } = difference;
-  const row = table === "cards" ? "The row" : `The row of ${table} ${id}`;
+  const row =
+    table === "cards" ? "The row" : `The row of ${subjectOf(table)} ${id}`;
   return column === "field_clocks"
     ? `${row} has other field_clocks than the events imply`
     : `${row} says ${column} ${toText(row_says)}, the events imply ${toText(events_imply)}`;
@@ -135,6 +137,10 @@ function cardsFirst(a: string, b: string): number {
   return Number(b === "cards") - Number(a === "cards");
 }
 
+function subjectOf(table: string): string {
+  return PROJECTIONS.find((one) => one.table === table)?.subject ?? table;
+}
+
 /** What an event changed in the rows of one table, and what of it does not stand. The card's own row needs no name. */
 function describeRows(event: EventStory, table: string): string[] {
   const changes = event.changes.filter((one) => one.table === table);
@@ -147,7 +153,10 @@ function describeRows(event: EventStory, table: string): string[] {
     ];
     return table === "cards"
       ? lines.map((line) => `    ${line}`)
-      : [`    ${table} ${of}`, ...lines.map((line) => `      ${line}`)];
+      : [
+          `    ${subjectOf(table)} ${of}`,
+          ...lines.map((line) => `      ${line}`),
+        ];
   });
 }
 

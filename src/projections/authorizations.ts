@@ -20,7 +20,7 @@ export const authorizations: Projection = {
   columns: {
     transaction_id: key("text"),
     event_id: bookkeeping(required(latest("text"))),
-    card_id: required(latest("text")),
+    card_id: bookkeeping(required(latest("text"))),
     cardholder_id: latest("text"),
     transaction_type: latest("text"),
     transaction_status: required(latest("text")),

@@ -32,7 +32,7 @@ export type Column = {
   readonly type: ColumnType;
   /** A row without it is no row. */
   readonly isRequired?: boolean;
-  /** It tells of events and not of the subject, so `explain` passes over it. */
+  /** `explain` passes over it: it tells of events, or which card it is. */
   readonly isBookkeeping?: boolean;
 } & (
   | { readonly from: "key" }

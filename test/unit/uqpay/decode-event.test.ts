@@ -955,7 +955,7 @@ describe("a number", () => {
       const decoded = decodeRaw(STATUS, "card_limit", `2100.02,"more":${deep}`);
 
       expect(eventIn(decoded)).toMatchObject({
-        facts: { cardLimit: "2100.02" },
+        facts: { card_limit: "2100.02" },
       });
     },
   );
