@@ -4,7 +4,7 @@ export default {
   roots: ["<rootDir>/src", "<rootDir>/test/unit", "<rootDir>/test/support"],
   watchman: false,
   testEnvironment: "node",
-  testMatch: ["<rootDir>/test/unit/{domain,uqpay}/**/*.test.ts"],
+  testMatch: ["<rootDir>/test/unit/{domain,projections,uqpay}/**/*.test.ts"],
   extensionsToTreatAsEsm: [".ts"],
   transform: {
     "^.+\\.ts$": ["ts-jest", { useESM: true, diagnostics: false }],

@@ -1,0 +1,95 @@
+import type { Instant } from "../../src/domain/instant.ts";
+import type { Decoded } from "../../src/uqpay/decode-event.ts";
+import { decodeEvent } from "../../src/uqpay/decode-event.ts";
+
+export const times = {
+  signedAt: "2026-05-01T08:00:00.123000Z" as Instant,
+  receivedAt: "2026-05-01T08:00:01.456789Z" as Instant,
+};
+
+export const STATUS = "card.status.update.succeeded";
+export const UPDATE = "card.update.succeeded";
+export const CREATE = "card.create.succeeded";
+export const ACTIVATION = "card.activation.status";
+export const AUTHORIZATION = "issuing.transaction.authorization";
+
+export const whole: Readonly<Record<string, Record<string, unknown>>> = {
+  [STATUS]: {
+    card_id: "card-1",
+    card_status: "FROZEN",
+    update_time: "2026-04-12T10:00:00+08:00",
+  },
+  [UPDATE]: { card_id: "card-1" },
+  [CREATE]: { card_id: "card-1" },
+  [ACTIVATION]: { card_id: "card-1" },
+  [AUTHORIZATION]: { card_id: "card-1", transaction_status: "APPROVED" },
+};
+
+export function decodeText(text: string): Decoded {
+  return decodeEvent(Buffer.from(text), times);
+}
+
+/** An event that is whole but for what is given. */
+export function decode(
+  eventType: string,
+  data: Record<string, unknown> = {},
+  outer: Record<string, unknown> = {},
+): Decoded {
+  return decodeText(
+    JSON.stringify({
+      event_id: "event-1",
+      event_type: eventType,
+      data: { ...whole[eventType], ...data },
+      ...outer,
+    }),
+  );
+}
+
+/** As `decode`, where one value of the data is written as it stands: JSON.stringify would change the number. */
+export function decodeRaw(
+  eventType: string,
+  field: string,
+  json: string,
+): Decoded {
+  const data = JSON.stringify({ ...whole[eventType], [field]: "@" });
+  return decodeText(
+    `{"event_id":"event-1","event_type":"${eventType}","data":${data.replace('"@"', json)}}`,
+  );
+}
+
+export function eventIn(decoded: Decoded) {
+  if (decoded.kind !== "known")
+    throw new Error(`not known: ${JSON.stringify(decoded)}`);
+  return decoded.event;
+}
+
+export function issuesIn(decoded: Decoded) {
+  if (decoded.kind !== "malformed") throw new Error(`it is ${decoded.kind}`);
+  return decoded.issues;
+}
+
+export function unreadableIn(decoded: Decoded) {
+  if (!("unreadable" in decoded)) throw new Error(`it is ${decoded.kind}`);
+  return decoded.unreadable;
+}
+
+export function camelCaseOf(name: string): string {
+  return name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
+}
+
+export function pathsIn(decoded: Decoded): string[] {
+  return issuesIn(decoded).map(({ path }) => path);
+}
+
+export function eventWith(
+  eventType: string,
+  json: string,
+  field = "field",
+): string {
+  const data = JSON.stringify({ ...whole[eventType], [field]: "@" });
+  return `{"event_id":"e","event_type":"${eventType}","data":${data.replace('"@"', () => json)}}`;
+}
+
+export function deep(levels: number): unknown {
+  return levels === 0 ? 1 : [deep(levels - 1)];
+}
