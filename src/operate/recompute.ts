@@ -268,9 +268,15 @@ function foldTable(
     else if (droppedCards.has(textOf(row["card_id"]))) lost.add(id);
   }
   const ids = new Set(keys.map(idOf));
-  const statements = statementsIn(projection, events).filter(({ key }) =>
-    ids.has(idOf(key)),
-  );
+  const statements = [
+    ...statementsIn(projection, events),
+    ...dropped.flatMap(({ eventId, signedAt, cardId }) =>
+      cardId === null
+        ? []
+        : (projection.statementsOfEnvelope?.({ eventId, signedAt, cardId }) ??
+          []),
+    ),
+  ].filter(({ key }) => ids.has(idOf(key)));
   const rows = new Map<string, Row>();
   for (const [id, known] of fold(projection, trusted, statements)) {
     const row = toRow(projection, known);

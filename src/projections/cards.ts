@@ -5,7 +5,7 @@ import type { Json } from "../domain/json.ts";
 import { textOf } from "../domain/json.ts";
 import type { Registers } from "../domain/registers.ts";
 import { statedAt } from "../domain/registers.ts";
-import type { Projection } from "./projection.ts";
+import type { EventEnvelope, Projection } from "./projection.ts";
 import {
   bookkeeping,
   derived,
@@ -56,13 +56,20 @@ export const cards: Projection = {
   statementsIn: (event) => [
     { key: [event.cardId], registers: registersIn(event) },
   ],
+  statementsOfEnvelope: (event) => [
+    { key: [event.cardId], registers: firstSeenIn(event) },
+  ],
 };
+
+function firstSeenIn(event: EventEnvelope): Registers {
+  return statedAt(clockOf(event), { first_seen_at: event.signedAt });
+}
 
 function registersIn(event: CardEvent): Registers {
   const clock = clockOf(event, ownTimeOf(event));
   return {
     ...statedAt(clock, { ...event.facts, last_event_id: event.eventId }),
-    ...statedAt(clockOf(event), { first_seen_at: event.signedAt }),
+    ...firstSeenIn(event),
     ...statusIn(event),
   };
 }

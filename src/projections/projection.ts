@@ -1,4 +1,5 @@
 import type { CardEvent } from "../domain/card-event.ts";
+import type { EventOrigin } from "../domain/clock.ts";
 import type { Json } from "../domain/json.ts";
 import type { Registers } from "../domain/registers.ts";
 
@@ -14,6 +15,14 @@ export interface Projection {
   readonly columns: Readonly<Record<string, Column>>;
   /** What one event says of this table's rows. */
   readonly statementsIn: (event: CardEvent) => readonly Statement[];
+  /** What of that follows from its envelope alone, so also where its body is gone. */
+  readonly statementsOfEnvelope?: (
+    event: EventEnvelope,
+  ) => readonly Statement[];
+}
+
+export interface EventEnvelope extends EventOrigin {
+  readonly cardId: string;
 }
 
 /** What an event says of one row. */
