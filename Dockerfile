@@ -26,7 +26,7 @@ RUN npm ci --omit=dev --omit=optional --no-audit --no-fund \
 
 FROM ${NODE_IMAGE}
 # docker build --build-arg REVISION="$(git rev-parse HEAD)" .
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=unknown
 ARG NODE_IMAGE
 LABEL org.opencontainers.image.title="uqpay-card-sync" \
