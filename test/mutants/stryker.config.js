@@ -20,6 +20,6 @@ export default {
   tempDirName: ".data/mutants",
   ignorePatterns: ["dist", ".data", "bench", "docs", "deploy"],
   allowEmpty: false,
-  reporters: ["clear-text"],
+  reporters: ["progress-append-only", "clear-text"],
   clearTextReporter: { logTests: false, reportTests: false, allowColor: false },
 };

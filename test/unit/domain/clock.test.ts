@@ -103,6 +103,7 @@ describe("the order of ids", () => {
     ["a\ufffd", "a\u{10ffff}"],
     ["\u{1f4b3}", "\u{1f4b4}"],
     ["\u{1f4b3}", "\u{20000}"],
+    ["\u{103fe}", "\u{103ff}"],
     ["\ud7ff", "\ue000"],
   ])("%j comes before %j", (first, second) => {
     expect(compareCodePoints(first, second)).toBeLessThan(0);
