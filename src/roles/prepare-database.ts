@@ -2,25 +2,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { migrate } from "../../db/migrate.ts";
 import { ConfigError } from "../config.ts";
 import type { Logger } from "../process/logger.ts";
+import { createRateLimitedLog } from "../process/rate-limited-log.ts";
 import type { QueueConnection } from "../queue/queue-connection.ts";
 import { migrateQueue } from "../queue/queue-connection.ts";
 import { createDatabase, createPool } from "../store/database.ts";
 import { describeError } from "../store/errors.ts";
 import { examineDatabase } from "../store/examine-database.ts";
 import { explainDatabaseFault } from "../store/explain-fault.ts";
+import { createErrorReporter } from "./error-reporter.ts";
 
-/** As long as a database needs that is started together with this service. */
-const CONNECT_PATIENCE_MS = 30_000;
-const CONNECT_PAUSE_MS = 500;
-/**
- * While a migration waits for a lock, every other session that wants the table waits behind it. So it gives up soon,
- * lets them pass and tries again; at first before the second after which PostgreSQL looks for a deadlock, which could end
- * another session's transaction. After many tries it waits longer: a worker whose transaction is ended just tries again.
- */
-const LOCK_TIMEOUT_MS = { first: 800, max: 3_000 };
-/** Another session may be reading a large table. */
-const LOCK_PATIENCE_MS = 5 * 60_000;
-const LOCK_PAUSE_MS = { first: 250, max: 5_000 };
 /** A migration may rewrite a large table. */
 const MIGRATION_TIMEOUT_MS = 30 * 60_000;
 
@@ -37,13 +27,16 @@ export async function prepareDatabase(
   log: Logger,
 ): Promise<string[]> {
   try {
-    await waitUntilReachable(() => examineDatabase(databaseUrl), log);
-    const applied = await untilLocksAreFree(
-      (lockTimeoutMs) => migrateTables(databaseUrl, lockTimeoutMs, log),
+    await patiently(() => examineDatabase(databaseUrl), UNREACHABLE, log);
+    // Each migration is one transaction, beside processes that go on working: what failed has left nothing.
+    const applied = await patiently(
+      (tries) => migrateTables(databaseUrl, lockTimeoutMs(tries), log),
+      LOCKED,
       log,
     );
-    await untilLocksAreFree(
-      (lockTimeoutMs) => migrateQueue(connection, lockTimeoutMs),
+    await patiently(
+      (tries) => migrateQueue(connection, lockTimeoutMs(tries)),
+      LOCKED,
       log,
     );
     if (applied.length > 0) log.info({ applied }, "database migrated");
@@ -52,41 +45,6 @@ export async function prepareDatabase(
     const sentence = explainDatabaseFault(error);
     throw sentence === undefined ? error : new ConfigError(sentence);
   }
-}
-
-/** Migrations come beside processes that go on working, and each is one transaction: what failed has left nothing. */
-async function untilLocksAreFree<Result>(
-  work: (lockTimeoutMs: number) => Promise<Result>,
-  log: Logger,
-): Promise<Result> {
-  const deadline = Date.now() + LOCK_PATIENCE_MS;
-  let lockTimeoutMs = LOCK_TIMEOUT_MS.first;
-  for (let pauseMs = LOCK_PAUSE_MS.first; ; pauseMs *= 2) {
-    try {
-      return await work(lockTimeoutMs);
-    } catch (error) {
-      if (!isLockFault(error) || Date.now() > deadline) throw error;
-      const waitMs = Math.min(pauseMs, LOCK_PAUSE_MS.max);
-      log.warn(
-        { error: describeError(error), waitMs },
-        "the migration waits for a lock that another session holds",
-      );
-      await sleep(waitMs);
-      lockTimeoutMs = Math.min(
-        Math.round(lockTimeoutMs * 1.25),
-        LOCK_TIMEOUT_MS.max,
-      );
-    }
-  }
-}
-
-/** The lock was not given in time, or two sessions waited for each other and this one gave way. */
-function isLockFault(error: unknown): boolean {
-  return (
-    error instanceof Error &&
-    "code" in error &&
-    ["55P03", "40P01"].includes(String(error.code))
-  );
 }
 
 async function migrateTables(
@@ -100,9 +58,7 @@ async function migrateTables(
     queryTimeoutMs: MIGRATION_TIMEOUT_MS,
     lockTimeoutMs,
     applicationName: "uqpay-card-sync migrations",
-    onError: (error) => {
-      log.error({ error: describeError(error) }, "database connection lost");
-    },
+    onError: createErrorReporter(log, "database connection lost"),
   });
   try {
     return await migrate(createDatabase(pool));
@@ -111,34 +67,62 @@ async function migrateTables(
   }
 }
 
-async function waitUntilReachable(
-  ask: () => Promise<unknown>,
-  log: Logger,
-): Promise<void> {
-  const deadline = Date.now() + CONNECT_PATIENCE_MS;
-  let hasWarned = false;
-  for (;;) {
-    try {
-      await ask();
-      return;
-    } catch (error) {
-      if (!isNotThereYet(error) || Date.now() > deadline) throw error;
-      if (!hasWarned)
-        log.warn({ error: describeError(error) }, "waiting for the database");
-      hasWarned = true;
-      await sleep(CONNECT_PAUSE_MS);
-    }
-  }
+/** A fault that passes by itself, and how long it is waited for. */
+interface Patience {
+  readonly passes: (code: string, error: Error) => boolean;
+  readonly message: string;
+  readonly forMs: number;
+  readonly pauseMs: (tries: number) => number;
 }
 
 /** Refused, no socket yet, not resolvable or starting up (SQLSTATE 57P03); a wrong password will not get better. */
-function isNotThereYet(error: unknown): boolean {
-  if (!(error instanceof Error) || !("code" in error)) return false;
-  const code = String(error.code);
-  return (
-    ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "ECONNRESET", "57P03"].includes(
-      code,
-    ) ||
-    (code === "ENOENT" && "syscall" in error)
-  );
+const UNREACHABLE: Patience = {
+  passes: (code, error) =>
+    /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ECONNRESET|57P03)$/.test(code) ||
+    (code === "ENOENT" && "syscall" in error),
+  message: "waiting for the database",
+  // As long as a database needs that is started together with this service.
+  forMs: 30_000,
+  pauseMs: () => 500,
+};
+
+/** A lock was not given in time, or two sessions waited for each other and this one gave way. */
+const LOCKED: Patience = {
+  passes: (code) => code === "55P03" || code === "40P01",
+  message: "the migration waits for a lock that another session holds",
+  // Another session may be reading a large table.
+  forMs: 5 * 60_000,
+  pauseMs: (tries) => Math.min(250 * 2 ** tries, 5_000),
+};
+
+/**
+ * While a migration waits for a lock, every other session that wants the table waits behind it. So it gives up soon,
+ * lets them pass and tries again; at first before the second after which PostgreSQL looks for a deadlock, which could end
+ * another session's transaction. After many tries it waits longer: a worker whose transaction is ended just tries again.
+ */
+function lockTimeoutMs(tries: number): number {
+  return Math.min(Math.round(800 * 1.25 ** tries), 3_000);
+}
+
+async function patiently<Result>(
+  work: (tries: number) => Promise<Result>,
+  { passes, message, forMs, pauseMs }: Patience,
+  log: Logger,
+): Promise<Result> {
+  const deadline = Date.now() + forMs;
+  const limited = createRateLimitedLog(Date.now, 1);
+  for (let tries = 0; ; tries++) {
+    try {
+      return await work(tries);
+    } catch (error) {
+      const code = (error as { readonly code?: unknown }).code;
+      const isPassing = error instanceof Error && passes(String(code), error);
+      if (!isPassing || Date.now() > deadline) throw error;
+      const waitMs = pauseMs(tries);
+      limited(() => {
+        log.warn({ error: describeError(error), waitMs }, message);
+      });
+      await sleep(waitMs);
+    }
+  }
 }
