@@ -6,7 +6,6 @@ import type { Batcher } from "./process/batcher.ts";
 import { createBatcher } from "./process/batcher.ts";
 import type { Checkpoint } from "./process/checkpoint.ts";
 import type { Logger } from "./process/logger.ts";
-import { createRateLimitedLog } from "./process/rate-limited-log.ts";
 import type { Trouble } from "./process/trouble.ts";
 import { createTrouble } from "./process/trouble.ts";
 import type { Database } from "./store/database.ts";
@@ -76,7 +75,6 @@ export function createWebhookReceiver(
   options: ReceiverOptions,
 ): WebhookReceiver {
   const trouble = createTrouble(STORING);
-  const limited = createRateLimitedLog(Date.now);
   const limits = {
     maxBatch: MAX_BATCH,
     maxWaiting: MAX_WAITING,
@@ -90,13 +88,8 @@ export function createWebhookReceiver(
         const startedAt = performance.now();
         const results = await record(entries, options.db, trouble);
         const durationMs = Math.round(performance.now() - startedAt);
-        limited((suppressed) => {
-          const counts = countResults(results);
-          options.log.info(
-            { ...counts, durationMs, suppressed },
-            "events recorded",
-          );
-        });
+        const counts = countResults(results);
+        options.log.info({ ...counts, durationMs }, "events recorded");
         tellRecorded(entries, results, options);
         return results;
       },

@@ -7,7 +7,6 @@ import { applyEarlierCopies } from "../operate/earlier-copies.ts";
 import { createBatcher } from "../process/batcher.ts";
 import type { Checkpoint } from "../process/checkpoint.ts";
 import type { Logger } from "../process/logger.ts";
-import { createRateLimitedLog } from "../process/rate-limited-log.ts";
 import { createTrouble } from "../process/trouble.ts";
 import type { EventQueue } from "../queue/event-queue.ts";
 import type { Database } from "../store/database.ts";
@@ -53,7 +52,6 @@ export function createApplier(options: ApplierOptions): Applier {
   const { db, guard, signal, log } = options;
   const owed: OwedAttempts = new Map();
   const trouble = createTrouble(TROUBLE);
-  const limited = createRateLimitedLog(Date.now);
   const rules = reconcileOptions(options, owed);
 
   const applyNow = async ({ eventIds, oneByOne }: Job): Promise<void> => {
@@ -68,10 +66,7 @@ export function createApplier(options: ApplierOptions): Applier {
     );
     const count = outcome.reconciled.length;
     const durationMs = Math.round(performance.now() - startedAt);
-    if (count > 0)
-      limited((suppressed) => {
-        log.info({ count, durationMs, suppressed }, "events reconciled");
-      });
+    if (count > 0) log.info({ count, durationMs }, "events reconciled");
     report(outcome, options);
     retryLater(outcome, options);
     if (outcome.interruptedBy !== undefined) {

@@ -110,7 +110,7 @@ async function patiently<Result>(
   log: Logger,
 ): Promise<Result> {
   const deadline = Date.now() + forMs;
-  const limited = createRateLimitedLog(Date.now, 1);
+  const limited = createRateLimitedLog(Date.now);
   for (let tries = 0; ; tries++) {
     try {
       return await work(tries);
