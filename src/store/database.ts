@@ -75,14 +75,8 @@ export interface Tables {
 
 /** A transaction is one, too: what takes this may be asked by itself or within one. */
 export type Database = Kysely<Tables>;
-export type Transaction = KyselyTransaction<Tables>;
-/** Runs statements that are compiled already. */
-export type Executor = Pick<Database, "executeQuery">;
 /** What holds locks takes one of these, so that it cannot be called outside of a transaction. */
-export type TransactionExecutor = Pick<
-  Transaction,
-  "executeQuery" | "isTransaction"
->;
+export type Transaction = KyselyTransaction<Tables>;
 
 export interface PoolOptions {
   readonly url: string;
@@ -126,8 +120,6 @@ export function createPool(options: PoolOptions): pg.Pool {
     query_timeout: options.queryTimeoutMs,
     keepAlive: true,
     types: { getTypeParser },
-    // For `inTransaction`: statements are sent without waiting for the answers to earlier ones.
-    pipeline: true,
     // eslint-disable-next-line @typescript-eslint/no-misused-promises -- pg-pool awaits it, its types do not say so
     onConnect: async (client) => {
       await client.query(settings);

@@ -1,12 +1,6 @@
 import { sql } from "kysely";
 import type { Instant } from "../domain/instant.ts";
-import { compileOnce } from "./compile-once.ts";
-import type {
-  Database,
-  EventState,
-  Transaction,
-  TransactionExecutor,
-} from "./database.ts";
+import type { Database, EventState, Transaction } from "./database.ts";
 import { recordEarlierCopies } from "./earlier-copies.ts";
 import { findQuarantinedTimes } from "./quarantine.ts";
 
@@ -208,12 +202,6 @@ export interface WaitingEvent {
 }
 
 /**
- * Not by the plain column: else the planner may prefer the index of all that waits, which it believes to be small from
- * statistics of a quieter time, and then reads the whole backlog for each batch.
- */
-const isWaiting = [sql<string>`state || ''`, "=", "received"] as const;
-
-/**
  * Takes those of these events that still wait, and marks them as processed: they are locked until the transaction ends,
  * and wait again if it fails. On a pool that only looks up, in the order of their ids: two workers with the same events
  * never wait in a circle.
@@ -221,33 +209,23 @@ const isWaiting = [sql<string>`state || ''`, "=", "received"] as const;
  * @param countAttempts false where `beginAttempt` has counted them before
  */
 export async function takeWaitingEvents(
-  trx: TransactionExecutor,
+  trx: Transaction,
   eventIds: readonly string[],
   countAttempts: boolean,
 ): Promise<WaitingEvent[]> {
-  const { rows } = await take(trx, eventIds, countAttempts ? 1 : 0);
-  return rows.map((row) => ({
-    eventId: row.event_id,
-    body: row.body ?? "null",
-    signedAt: row.signed_at,
-    receivedAt: row.received_at,
-  }));
+  // Not by the plain column `state`: the planner may believe the index of all that waits to be small, from statistics of a
+  // quieter time, and then reads the whole backlog for each batch.
+  const { rows } = await sql<WaitingEvent>`/* take-waiting-events */
+    update webhook_events
+    set state = 'processed',
+        processed_at = clock_timestamp(),
+        attempts = attempts + ${countAttempts ? 1 : 0},
+        last_error = null
+    where event_id = any(${eventIds}::text[]) and state || '' = 'received'
+    returning event_id as "eventId", coalesce(body, 'null') as body, signed_at as "signedAt", received_at as "receivedAt"
+  `.execute(trx);
+  return rows;
 }
-
-const take = compileOnce((db, eventIds: readonly string[], attempts: number) =>
-  db
-    .updateTable("webhook_events")
-    .set((eb) => ({
-      state: "processed",
-      processed_at: sql<Instant>`clock_timestamp()`,
-      attempts: eb("attempts", "+", attempts),
-      last_error: null,
-    }))
-    .where("event_id", "=", sql<string>`any(${eventIds}::text[])`)
-    .where(...isWaiting)
-    .returning(["event_id", "body", "signed_at", "received_at"])
-    .compile(),
-);
 
 /**
  * Counts an attempt before it is made and commits that, so that an event which kills the process is counted
