@@ -41,8 +41,6 @@ export default {
   testTimeout: 60_000,
   // Jest's default is one less than there are cores, which on two cores is one.
   maxWorkers: "100%",
-  // Of the tests of one file that wait at the same time (`test.concurrent`).
-  maxConcurrency: 3,
   // Only with `--coverage`. The rules are held to be complete; elsewhere coverage says little.
   collectCoverageFrom: ["src/domain/**/*.ts", "src/uqpay/**/*.ts"],
   coverageThreshold: {

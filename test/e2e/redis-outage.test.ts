@@ -25,7 +25,7 @@ interface Stage {
   service?: TestService;
 }
 
-/** A test with servers of its own, which end with it: so that several can wait at the same time. */
+/** A test with servers of its own, which end with it. */
 function onStage<Args extends unknown[]>(
   play: (stage: Stage, ...args: Args) => Promise<void>,
 ) {
@@ -247,7 +247,7 @@ describeWithRedis("a service whose Redis goes away", () => {
 });
 
 describeWithRedis("a service whose Redis is there and of no use", () => {
-  test.concurrent(
+  test(
     "follows its address from a Redis that has become a replica to the one that took over",
     onStage(async (stage) => {
       // What a replica gets it writes to its folder.
@@ -279,7 +279,7 @@ describeWithRedis("a service whose Redis is there and of no use", () => {
     LIMIT_MS,
   );
 
-  test.concurrent.each<[string, Act, Act]>([
+  test.each<[string, Act, Act]>([
     [
       "is a replica of one that is gone",
       (admin) => admin.replicaof("127.0.0.1", 1),
