@@ -1,4 +1,6 @@
 import { runProgram } from "./commands/frame.ts";
-import { makeServeProgram } from "./commands/serve.ts";
+import { makeProgram } from "./commands/program.ts";
 
-await runProgram(makeServeProgram, process.argv.slice(2), process.env);
+/** What `npm start` and the image run. */
+const args = ["serve", ...process.argv.slice(2)];
+await runProgram(makeProgram, args, process.env);

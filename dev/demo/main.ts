@@ -3,8 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command } from "@commander-js/extra-typings";
 import type { Context, Frame, Outcome } from "../../src/commands/frame.ts";
-import { runProgram } from "../../src/commands/frame.ts";
-import { CommandError } from "../../src/commands/usage-error.ts";
+import { CommandError, runProgram } from "../../src/commands/frame.ts";
 import { loadConfig } from "../../src/config.ts";
 import { CARD } from "./deliveries.ts";
 import { leaveDatabase } from "./leave-database.ts";
@@ -20,8 +19,10 @@ function makeDemo(frame: Frame): Command {
     )
     .usage("[-- --keep]")
     .option("--keep", "leaves the database running, and says how to query it")
-    .action(({ keep = false }) =>
-      frame.run({}, (context) => demo(context, keep), { tellsProgress: false }),
+    .action(
+      frame.run((context, { keep = false }) => demo(context, keep), {
+        tellsNoProgress: true,
+      }),
     );
   return program;
 }

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { connectionOf, sessionStatements } from "../../src/store/session.ts";
 import { postSigned } from "../../src/operate/send-event.ts";
-import { formatTable } from "../../src/commands/format-table.ts";
+import { formatTable } from "../../src/commands/text.ts";
 import type { DemoDelivery } from "./deliveries.ts";
 import { demoDeliveries, startOfStory } from "./deliveries.ts";
 import type { ExpectedTable } from "./expected-tables.ts";

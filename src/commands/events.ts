@@ -1,15 +1,17 @@
 import type { Command } from "@commander-js/extra-typings";
 import { Option } from "@commander-js/extra-typings";
 import { EVENT_STATES } from "../store/database.ts";
-import { listEvents } from "../store/event-records.ts";
-import type { Frame } from "./frame.ts";
-import { JSON_OPTION } from "./frame.ts";
-import { readLimit, readTime } from "./read-options.ts";
+import { findWholeEvent, listEvents } from "../store/event-records.ts";
+import { listQuarantine } from "../store/quarantine-records.ts";
+import type { Frame, Outcome } from "./frame.ts";
+import { CommandError } from "./frame.ts";
+import { list } from "./list.ts";
+import { CARD, DEFAULT_LIMIT, LIMIT, SINCE, TYPE, UNTIL } from "./options.ts";
+import { printable, toText } from "./text.ts";
+import type { DatabaseContext } from "./with-database.ts";
 import { withDatabase } from "./with-database.ts";
 
-const DEFAULT_LIMIT = 100;
-
-export function addEvents(program: Command, frame: Frame): void {
+export function addEvents(program: Command, { run }: Frame): void {
   program
     .command("events")
     .summary("list what was delivered")
@@ -19,55 +21,77 @@ export function addEvents(program: Command, frame: Frame): void {
     .addOption(
       new Option("--state <state>", "only of this state").choices(EVENT_STATES),
     )
-    .option("--type <type>", "only of this event type")
-    .option("--card <card_id>", "only about this card")
-    .option(
-      "--since <time>",
-      "only received then or later: 2026-04-12T10:00:00Z, or an age: 30m, 6h, 2d",
-      readTime,
-    )
-    .option("--until <time>", "only received before", readTime)
-    .option("--limit <n>", `at most so many (${DEFAULT_LIMIT})`, readLimit)
-    .option(...JSON_OPTION)
-    .action((options) =>
-      frame.run(options, (context) =>
-        withDatabase(context, async (db) => {
+    .option(...TYPE)
+    .option(...CARD)
+    .option(...SINCE)
+    .option(...UNTIL)
+    .option(...LIMIT)
+    .action(
+      run(
+        withDatabase(async (context, { limit = DEFAULT_LIMIT, ...options }) => {
           const filter = { ...options, cardId: options.card };
-          const limit = options.limit ?? DEFAULT_LIMIT;
-          const newest = await listEvents(db, filter, limit, "newest");
-          const rows = newest.toReversed();
-          context.printTable(
-            [
-              "event_id",
-              "event_type",
-              "card_id",
-              "state",
-              "attempts",
-              "received_at",
-              "last_error",
-            ],
-            rows.map((row) => [
-              row.eventId,
-              row.eventType,
-              row.cardId ?? "",
-              row.state,
-              String(row.attempts),
-              row.receivedAt,
-              row.lastError ?? "",
-            ]),
-          );
-          const events = rows.map((row) => ({
-            event_id: row.eventId,
-            event_type: row.eventType,
-            card_id: row.cardId,
-            state: row.state,
-            attempts: row.attempts,
-            signed_at: row.signedAt,
-            received_at: row.receivedAt,
-            last_error: row.lastError,
-          }));
-          return { result: { events } };
+          const newest = await listEvents(context.db, filter, limit, "newest");
+          return list(context, "events", COLUMNS, newest.toReversed());
         }),
       ),
     );
+  program
+    .command("event")
+    .summary("show one event whole")
+    .description(
+      "Shows one event of the inbox whole, with its body as it was signed, and what of this event_id is in the quarantine.",
+    )
+    .argument("<event_id>", "the event")
+    .action(run(withDatabase(show)));
+}
+
+const COLUMNS = [
+  "event_id",
+  "event_type",
+  "card_id",
+  "state",
+  "attempts",
+  "received_at",
+  "last_error",
+];
+
+/** More entries than one event has; a sender that repeats itself adds none. */
+const MOST_QUARANTINED = 100;
+
+async function show(
+  { db, print }: DatabaseContext,
+  eventId: string,
+): Promise<Outcome> {
+  const found = await findWholeEvent(db, eventId);
+  const quarantined = await listQuarantine(
+    db,
+    { eventIds: [eventId], withResolved: true },
+    MOST_QUARANTINED,
+  );
+  const ids = quarantined.map(({ id }) => id);
+  const entries = `${ids.length === 1 ? "entry" : "entries"} ${ids.join(", ")}`;
+  if (found === undefined)
+    throw new CommandError(
+      ids.length === 0
+        ? `No event ${eventId} is stored.`
+        : `No event ${eventId} is in the inbox, but the quarantine has ${entries}: see quarantine --all.`,
+    );
+  const { body, body_sha256, ...facts } = found;
+  const digest = (body_sha256 as Buffer).toString("hex");
+  const event = { ...facts, body_sha256: digest, body };
+  const shown = {
+    ...facts,
+    body_sha256: digest,
+    ...(ids.length > 0 && { quarantine: entries }),
+  };
+  const widest = Math.max(...Object.keys(shown).map(({ length }) => length));
+  for (const [name, value] of Object.entries<unknown>(shown))
+    if (value !== null && value !== undefined)
+      print(`  ${name.padEnd(widest)}   ${printable(toText(value))}\n`);
+  print(
+    typeof body === "string"
+      ? `\n${body}\n`
+      : "\nIts body is not kept (sensitive, or dropped by retention).\n",
+  );
+  return { result: { event, quarantine_ids: ids } };
 }

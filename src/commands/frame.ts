@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import type { Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
+import { inspect } from "node:util";
 import type { Command } from "@commander-js/extra-typings";
 import {
   CommanderError,
@@ -8,13 +9,11 @@ import {
 } from "@commander-js/extra-typings";
 import type { Config } from "../config.ts";
 import { ConfigError, loadConfig } from "../config.ts";
-import { formatTable } from "./format-table.ts";
 import { findNearest } from "../process/near-miss.ts";
-import { escapeControl } from "./print.ts";
 import type { Progress } from "./progress.ts";
 import { startProgress } from "./progress.ts";
 import { explainSwallowedOptions } from "./swallowed-options.ts";
-import { CommandError, UsageError } from "./usage-error.ts";
+import { escapeControl, formatTable } from "./text.ts";
 
 type Environment = Record<string, string | undefined>;
 
@@ -34,9 +33,7 @@ export type Output = Writable & {
 /** What a command is given besides its options and arguments. */
 export interface Context {
   readonly config: Config;
-  /** True with `--json`: then only the result is written, when the command ends. */
-  readonly isJson: boolean;
-  /** Writes for people, at once. */
+  /** Writes for people, at once. With `--json` only the result is written, when the command ends. */
   readonly print: (text: string) => void;
   /** The same for rows; they fit the terminal. */
   readonly printTable: (
@@ -55,31 +52,26 @@ export interface Outcome {
   readonly foundSomething?: boolean;
 }
 
-/** What the action of each command calls. */
 export interface Frame {
-  readonly run: (
-    options: { readonly json?: true | undefined },
-    work: (context: Context) => Promise<Outcome>,
-    more?: RunOptions,
-  ) => Promise<void>;
+  /** Makes the action of a command out of what it does. */
+  readonly run: <Args extends unknown[]>(
+    work: (context: Context, ...args: Args) => Promise<Outcome>,
+    manner?: Manner,
+  ) => (...args: Args) => Promise<void>;
 }
 
-interface RunOptions {
-  /** Variables that an option of the command line sets. */
-  readonly environment?: Environment;
-  /** False for what tells itself how far it is. Default: true. */
-  readonly tellsProgress?: boolean;
-  /** True for what runs until it is ended: it tells no progress, and goes on when its output is closed. */
+interface Manner {
+  /** True for what tells itself how far it is. */
+  readonly tellsNoProgress?: boolean;
+  /** True for what runs until it is ended, and goes on when its output is closed. */
   readonly isService?: boolean;
 }
 
-/** The command that shells ask, of the library for it. */
-const COMPLETION = "complete";
+/** The tool was used wrongly: exit code 2. The message says what to write instead. */
+export class UsageError extends Error {}
 
-export const JSON_OPTION = [
-  "--json",
-  "one JSON document for programs: command, exit_code, result or error",
-] as const;
+/** A command was understood and could not be carried out: exit code 1. The message says what to do. */
+export class CommandError extends Error {}
 
 /**
  * Runs a program and ends it: with 0 when all is done, with 1 when a command found something or failed, with 2
@@ -95,92 +87,76 @@ export async function runProgram(
   terminal: Terminal = process,
 ): Promise<void> {
   const { stdout, stderr } = terminal;
-  let isService = false;
+  const isJson = args.includes("--json");
+  const width = terminalWidth(environment, stdout);
+  let outcome: Outcome = { result: {} };
+  let manner: Manner = {};
   // The reader may have closed its end, as `head` does.
   for (const stream of [stdout, stderr])
     stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (!isService) terminal.exit(error.code === "EPIPE" ? 0 : 1);
+      if (!manner.isService) terminal.exit(error.code === "EPIPE" ? 0 : 1);
     });
-  const isJson = args.includes("--json");
-  let outcome: Outcome = { result: {} };
-  let command: Command | undefined;
-  const frame: Frame = {
-    run: async (_options, work, more = {}) => {
-      Object.assign(environment, more.environment);
-      // In development `.env` is behind it: a variable that is set wins.
-      if (environment["NODE_ENV"] !== "production" && existsSync(".env"))
-        process.loadEnvFile(".env");
-      const config = loadConfig(environment, (path) =>
-        readFileSync(path, "utf8"),
-      );
-      isService = more.isService ?? false;
-      const progress = startProgress(stderr, more.tellsProgress ?? !isService);
-      const width = terminalWidth(environment, stdout);
+
+  const run: Frame["run"] =
+    (work, itsManner = {}) =>
+    async (...parsed) => {
+      const config = readConfig(environment);
+      manner = itsManner;
+      const { isService, tellsNoProgress } = manner;
+      const progress = startProgress(stderr, !isService && !tellsNoProgress);
+      const print = (text: string) => {
+        if (isJson) return;
+        progress.clear();
+        stdout.write(escapeControl(text));
+      };
+      const printTable: Context["printTable"] = (columns, rows) =>
+        print(formatTable(columns, rows, width));
       try {
-        outcome = await work(
-          contextOf(config, isJson, stdout, width, progress),
-        );
+        const context = { config, print, printTable, progress };
+        outcome = await work(context, ...parsed);
       } finally {
         progress.stop();
       }
-    },
-  };
-  const program = makeProgram(frame);
-  prepare(program, terminal, terminalWidth(environment, stdout));
-  program.hook("preAction", (_program, action) => {
-    command = action as unknown as Command;
-    refuseExtraArguments(command);
-  });
-  const finish = async (exitCode: number, rest: object) => {
-    const name = command?.name() ?? nameIn(program, args);
-    if (isJson)
-      await write(
-        stdout,
-        toJson({ command: name, exit_code: exitCode, ...rest }),
-      );
-    await end(terminal, exitCode, isService);
-  };
+    };
+
+  const program = makeProgram({ run });
+  let ending: Ending;
   try {
+    prepare(program, terminal);
     refuseSwallowedOptions(program, args, environment);
     await program.parseAsync(args, { from: "user" });
+    const { result, foundSomething = false } = outcome;
+    ending = { exitCode: foundSomething ? 1 : 0, said: { result } };
   } catch (error) {
-    // Help and the version have been written.
-    if (error instanceof CommanderError && error.exitCode === 0) {
-      await end(terminal, 0);
-      return;
+    ending = endingOf(error);
+    // commander has written its own.
+    if (!(error instanceof CommanderError)) {
+      const isOurFault = ending.said?.error?.code === "internal";
+      const text = isOurFault ? inspect(error) : (error as Error).message;
+      stderr.write(`${escapeControl(text)}\n`);
     }
-    const { exitCode, code, message } = explainError(error);
-    if (!(error instanceof CommanderError) && exitCode !== undefined)
-      stderr.write(`${escapeControl(message)}\n`);
-    if (exitCode === undefined && !isJson) throw error;
-    if (exitCode === undefined)
-      stderr.write(`${(error as Error).stack ?? ""}\n`);
-    await finish(exitCode ?? 1, { error: { code, message } });
-    return;
   }
-  const { result, foundSomething = false } = outcome;
-  await finish(foundSomething ? 1 : 0, { result });
+  const { exitCode, said } = ending;
+  const command = nameOfCommand(program, args);
+  const document = { command, exit_code: exitCode, ...said };
+  const lastWords = isJson && said !== undefined ? toJson(document) : "";
+  const written = new Promise<void>((resolve) => {
+    stdout.write(lastWords, () => resolve());
+  });
+  await (manner.isService
+    ? Promise.race([written, sleep(LAST_WORDS_MS)])
+    : written);
+  terminal.exit(exitCode);
 }
 
-function contextOf(
-  config: Config,
-  isJson: boolean,
-  stdout: Output,
-  width: number,
-  progress: Progress & { readonly clear: () => void },
-): Context {
-  const print = (text: string) => {
-    if (isJson) return;
-    progress.clear();
-    stdout.write(escapeControl(text));
-  };
-  return {
-    config,
-    isJson,
-    print,
-    printTable: (columns, rows) => print(formatTable(columns, rows, width)),
-    progress,
-  };
+/** A reader that stands still may be a pager. What a service has left to say is worth no longer wait than this. */
+const LAST_WORDS_MS = 1_000;
+
+/** In development `.env` stands behind the environment: a variable that is set wins. */
+function readConfig(environment: Environment): Config {
+  if (environment["NODE_ENV"] !== "production" && existsSync(".env"))
+    process.loadEnvFile(".env");
+  return loadConfig(environment, (path) => readFileSync(path, "utf8"));
 }
 
 /** What is piped into another program keeps one line for each row, unless COLUMNS says how wide it may be. */
@@ -191,26 +167,21 @@ function terminalWidth(environment: Environment, stdout: Output): number {
 }
 
 /** What holds for the program and for each of its commands. */
-function prepare(
-  program: Command,
-  { stdout, stderr }: Terminal,
-  width: number,
-): void {
+function prepare(program: Command, { stdout, stderr }: Terminal): void {
   for (const each of [program, ...program.commands]) {
     each
       .exitOverride()
-      // Looked at together with what they could mean.
+      // Refused by a hook, which also says which option they could mean.
       .allowExcessArguments()
       .configureOutput({
         writeOut: (text) => stdout.write(text),
         writeErr: (text) => stderr.write(escapeControl(text)),
-        ...(width !== Infinity && {
-          getOutHelpWidth: () => width,
-          getErrHelpWidth: () => width,
-        }),
       });
     each.options.forEach(refuseTwice);
   }
+  program.hook("preAction", (_program, command) => {
+    refuseExtraArguments(command as unknown as Command);
+  });
 }
 
 /** Both values would be meant, and one would be ignored. What collects its values begins with an empty list. */
@@ -224,6 +195,31 @@ function refuseTwice(option: Command["options"][number]): void {
   };
 }
 
+/** The command that shells ask. It is handed a command line that is still being written. */
+const COMPLETION = "complete";
+
+/** Unknown arguments are errors: a misspelt filter must not widen a replay. */
+function refuseExtraArguments(command: Command): void {
+  const { args, registeredArguments: taken, options } = command;
+  const name = command.name();
+  const extra = args[taken.length];
+  if (extra === undefined || taken.at(-1)?.variadic || name === COMPLETION)
+    return;
+  const nearest = findNearest(extra, options.map(nameOfOption));
+  const takes =
+    taken.length === 0
+      ? "no argument"
+      : `only ${taken.map((one) => `<${one.name()}>`).join(" ")}`;
+  const hint = nearest === undefined ? "" : `\n(Did you mean --${nearest}?)`;
+  throw new UsageError(
+    `error: ${name} takes ${takes}: '${extra}' is one too many.${hint}\nSee: ${name} --help`,
+  );
+}
+
+function nameOfOption(option: Command["options"][number]): string {
+  return option.long?.slice(2) ?? "";
+}
+
 function refuseSwallowedOptions(
   program: Command,
   args: readonly string[],
@@ -232,83 +228,48 @@ function refuseSwallowedOptions(
   if (args.includes("--help") || args.includes("-h") || args[0] === "help")
     return;
   const options = [program, ...program.commands]
-    .flatMap(({ options: own }) => own)
-    .flatMap(({ long, flags }) =>
-      long === undefined ? [] : [{ name: long.slice(2), flags }],
-    );
+    .flatMap((each) => each.options)
+    .map((option) => ({ name: nameOfOption(option), flags: option.flags }));
   const explanation = explainSwallowedOptions({ environment, args, options });
   if (explanation !== undefined) throw new UsageError(explanation);
 }
 
-/** Unknown arguments are errors: a misspelt filter must not widen a replay. */
-function refuseExtraArguments(command: Command): void {
-  const { args, registeredArguments } = command;
-  if (registeredArguments.at(-1)?.variadic === true) return;
-  // It is handed a command line that is still being written.
-  if (command.name() === COMPLETION) return;
-  const extra = args[registeredArguments.length];
-  if (extra === undefined) return;
-  const names = command.options.map(({ long }) => long?.slice(2) ?? "");
-  const nearest = findNearest(extra, names);
-  const takes = registeredArguments.map((argument) => `<${argument.name()}>`);
-  throw new UsageError(
-    [
-      `error: ${command.name()} takes ${takes.length === 0 ? "no argument" : `only ${takes.join(" ")}`}: '${extra}' is one too many.`,
-      ...(nearest === undefined ? [] : [`(Did you mean --${nearest}?)`]),
-      `See: ${command.name()} --help`,
-    ].join("\n"),
-  );
+interface Ending {
+  readonly exitCode: number;
+  /** Undefined where commander has written all: the help, the version. */
+  readonly said?: {
+    readonly result?: object;
+    readonly error?: { readonly code: string; readonly message: string };
+  };
 }
 
-interface Explained {
-  /** Undefined: a fault of ours. */
-  readonly exitCode: number | undefined;
-  readonly code: "usage" | "configuration" | "failed" | "internal";
-  readonly message: string;
-}
-
-function explainError(error: unknown): Explained {
+function endingOf(error: unknown): Ending {
   const message = error instanceof Error ? error.message : String(error);
+  const end = (exitCode: number, code: string) => ({
+    exitCode,
+    said: { error: { code, message } },
+  });
+  if (error instanceof CommanderError && error.exitCode === 0)
+    return { exitCode: 0 };
   if (error instanceof CommanderError || error instanceof UsageError)
-    return { exitCode: 2, code: "usage", message };
-  if (error instanceof ConfigError)
-    return { exitCode: 1, code: "configuration", message };
-  if (error instanceof CommandError)
-    return { exitCode: 1, code: "failed", message };
-  return { exitCode: undefined, code: "internal", message };
+    return end(2, "usage");
+  if (error instanceof ConfigError) return end(1, "configuration");
+  return end(1, error instanceof CommandError ? "failed" : "internal");
 }
 
-/** Of a command that could not even begin. */
-function nameIn(program: Command, args: readonly string[]): string | null {
+function nameOfCommand(
+  program: Command,
+  args: readonly string[],
+): string | null {
   const known = program.commands.map((command) => command.name());
   return args.find((arg) => known.includes(arg)) ?? null;
 }
 
+/** A terminal also obeys the control characters that JSON allows. */
 function toJson(document: object): string {
-  // A terminal also obeys the control characters that JSON allows.
-  return `${JSON.stringify(document).replace(
+  const text = JSON.stringify(document).replace(
     /[\x7f-\x9f]/g,
-    (character) =>
-      `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  )}\n`;
-}
-
-function write(stdout: Output, text: string): Promise<void> {
-  return new Promise((resolve) => {
-    stdout.write(text, () => resolve());
-  });
-}
-
-/** A reader that stands still may be a pager. What a service has left to say is worth no longer wait than this. */
-const LAST_WORDS_MS = 1_000;
-
-/** What was written has gone out before. */
-async function end(
-  terminal: Terminal,
-  exitCode: number,
-  isService = false,
-): Promise<void> {
-  const written = write(terminal.stdout, "");
-  await (isService ? Promise.race([written, sleep(LAST_WORDS_MS)]) : written);
-  terminal.exit(exitCode);
+    (character) => `\\u00${character.charCodeAt(0).toString(16)}`,
+  );
+  return `${text}\n`;
 }

@@ -1,7 +1,6 @@
 import tab from "@bomb.sh/tab/commander";
 import { Command } from "@commander-js/extra-typings";
 import { readVersion } from "../process/version.ts";
-import { addEvent } from "./event.ts";
 import { addEvents } from "./events.ts";
 import { addExplain } from "./explain.ts";
 import type { Frame } from "./frame.ts";
@@ -11,7 +10,19 @@ import { addQuarantine } from "./quarantine.ts";
 import { addReplay } from "./replay.ts";
 import { addSend } from "./send.ts";
 import { addServe } from "./serve.ts";
-import { addRebuild, addVerify } from "./verify.ts";
+import { addVerify } from "./verify.ts";
+
+const ADD_IN_ORDER = [
+  addServe,
+  addMigrate,
+  addSend,
+  addEvents,
+  addQuarantine,
+  addReplay,
+  addVerify,
+  addExplain,
+  addPrune,
+];
 
 /** Every command of the operator's tool. */
 export function makeProgram(frame: Frame): Command {
@@ -25,17 +36,12 @@ export function makeProgram(frame: Frame): Command {
       "after",
       "\nExit codes: 0 done, 1 found something or failed, 2 used wrongly.\nThrough npm, options stand behind two dashes: npm run cli -- prune --dry-run",
     );
-  addServe(program, frame);
-  addMigrate(program, frame);
-  addSend(program, frame);
-  addEvents(program, frame);
-  addEvent(program, frame);
-  addQuarantine(program, frame);
-  addReplay(program, frame);
-  addVerify(program, frame);
-  addRebuild(program, frame);
-  addExplain(program, frame);
-  addPrune(program, frame);
+  for (const add of ADD_IN_ORDER) add(program, frame);
+  for (const command of program.commands)
+    command.option(
+      "--json",
+      "one JSON document for programs: command, exit_code, result or error",
+    );
   // The types of its own commander know nothing of inferred options.
   tab(program as unknown as Parameters<typeof tab>[0]);
   return program;

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { Command } from "@commander-js/extra-typings";
+import { InvalidArgumentError } from "@commander-js/extra-typings";
 import type { EventJson } from "../operate/send-event.ts";
 import {
   PING,
@@ -9,13 +10,12 @@ import {
   readExample,
   withField,
 } from "../operate/send-event.ts";
-import type { Context, Frame, Outcome } from "./frame.ts";
-import { JSON_OPTION } from "./frame.ts";
 import { findNearest } from "../process/near-miss.ts";
-import { readDuration } from "./read-options.ts";
-import { CommandError, UsageError } from "./usage-error.ts";
+import type { Context, Frame, Outcome } from "./frame.ts";
+import { CommandError, UsageError } from "./frame.ts";
+import { readDuration } from "./options.ts";
 
-export function addSend(program: Command, frame: Frame): void {
+export function addSend(program: Command, { run }: Frame): void {
   program
     .command("send")
     .summary("sign and post an event, print the answer")
@@ -36,20 +36,13 @@ export function addSend(program: Command, frame: Frame): void {
     )
     .option("--new-id", "gives it an event_id that was never used")
     .option("--age <duration>", "signed so long ago: 10m", readDuration)
-    .option(...JSON_OPTION)
-    .action((source, options) => {
-      if (source !== undefined)
-        return frame.run(options, (context) => send(context, source, options));
-      const [other] = Object.keys(options).filter(
-        (name) =>
-          name !== "json" && !(name === "set" && options.set.length === 0),
-      );
-      if (other !== undefined)
-        throw new UsageError(
-          "error: say what is sent: a .json file or an event type. Without both, send lists the examples.",
-        );
-      return frame.run(options, list);
-    });
+    .action(
+      run((context, source, options) =>
+        source === undefined
+          ? list(context, options)
+          : send(context, source, options),
+      ),
+    );
 }
 
 type Change = readonly [path: string, value: unknown];
@@ -62,42 +55,50 @@ interface Options {
   readonly age?: number | undefined;
 }
 
-async function list(context: Context): Promise<Outcome> {
+async function list(context: Context, options: Options): Promise<Outcome> {
+  const { url, secret, newId, age, set } = options;
+  const isMeantToSend = [url, secret, newId, age, set[0]].some(
+    (value) => value !== undefined,
+  );
+  if (isMeantToSend)
+    throw new UsageError(
+      "error: say what is sent: a .json file or an event type. Without both, send lists the examples.",
+    );
   const examples = [PING, ...(await listExamples())];
   context.print(`${examples.join("\n")}\n`);
   return { result: { examples } };
 }
 
 async function send(
-  context: Context,
+  { config, print }: Context,
   source: string,
   options: Options,
 ): Promise<Outcome> {
-  const { config } = context;
-  const edited = options.set.reduce(
-    (event, [path, value]) => withField(event, path, value),
+  const {
+    url = `http://127.0.0.1:${String(config.http.port)}/webhooks/uqpay`,
+    secret = config.webhook.secrets[0] ?? "",
+    age = 0,
+  } = options;
+  const changes: readonly Change[] =
+    options.newId === true
+      ? [...options.set, ["event_id", randomUUID()]]
+      : options.set;
+  const event = changes.reduce(
+    (edited, [path, value]) => withField(edited, path, value),
     await readEvent(source),
   );
-  const event =
-    options.newId === true
-      ? withField(edited, "event_id", randomUUID())
-      : edited;
-  const url =
-    options.url ??
-    `http://127.0.0.1:${String(config.http.port)}/webhooks/uqpay`;
-  const secret = options.secret ?? config.webhook.secrets[0] ?? "";
-  const signedMs = Date.now() - (options.age ?? 0);
+  const body = JSON.stringify(event);
   const { status, text } = await postSigned(
     url,
-    JSON.stringify(event),
+    body,
     secret,
-    signedMs,
+    Date.now() - age,
   ).catch(() => {
     throw new CommandError(
       `Nothing answers at ${url}. Is the service running? (npm start)`,
     );
   });
-  context.print(`${String(status)} ${text}\n`);
+  print(`${String(status)} ${text}\n`);
   return {
     result: { event_id: event["event_id"], status, answer: text },
     foundSomething: status !== 200,
@@ -107,8 +108,7 @@ async function send(
 /** The value is JSON where it reads as JSON, else text: `data.amount=5`, `data.card_status=FROZEN`. */
 function readChange(change: string, before: readonly Change[]): Change[] {
   const equals = change.indexOf("=");
-  if (equals < 1)
-    throw new UsageError(`error: --set ${change}: write it as path=value`);
+  if (equals < 1) throw new InvalidArgumentError("Write it as path=value.");
   const text = change.slice(equals + 1);
   return [...before, [change.slice(0, equals), readValue(text)]];
 }

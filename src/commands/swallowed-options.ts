@@ -21,7 +21,6 @@ export interface Invocation {
 }
 
 const PREFIX = "npm_config_";
-const NEVER_SHOWN = "secret";
 
 /**
  * npm takes every option before a `--` for its own and leaves it in the environment, so that `npm run cli prune
@@ -33,16 +32,19 @@ export function explainSwallowedOptions(
   invocation: Invocation,
 ): string | undefined {
   const { environment, args } = invocation;
+  const script = environment["npm_lifecycle_event"] ?? "cli";
+  // main.ts has put `serve` before what was typed.
+  const typed = script === "start" ? args.slice(1) : args;
   const names = findSwallowed(invocation);
   if (names.length === 0) return undefined;
-  const taken = names.map((name) => `--${name}`).join(" ");
   const rest = names.map((name) => spell(name, invocation));
+  // Where a value is missing, npm may have left it among the arguments.
   const isComplete = rest.every((text) => !text.includes("<"));
-  const kept = (isComplete ? args : args.slice(0, 1)).map(quote);
-  const ways = waysOf(environment["npm_lifecycle_event"] ?? "cli");
+  const kept = (isComplete ? typed : typed.slice(0, 1)).map(quote);
   const line = [...kept, ...rest].join(" ");
+  const ways = waysOf(script);
   return [
-    `npm took ${taken} for itself, so nothing was done. Write:`,
+    `npm took ${names.map((name) => `--${name}`).join(" ")} for itself, so nothing was done. Write:`,
     ...ways.map((way) => `  ${way} ${line}`),
     `(If ${names.map(toVariable).join(", ")} is set in your environment for another reason, unset it for this command.)`,
   ].join("\n");
@@ -57,17 +59,16 @@ function waysOf(script: string): string[] {
 
 /** The names that stand in the environment because they stood on npm's command line. */
 function findSwallowed({ environment, args, options }: Invocation): string[] {
+  const names = namesIn(Object.keys(environment)).filter(
+    (name) =>
+      environment[toVariable(name)] !== undefined &&
+      !args.some((arg) => arg.split("=", 1)[0] === `--${name}`),
+  );
+  if (names.length === 0) return [];
   const own = options.map(({ name }) => name);
-  const names = Object.keys(environment)
-    .filter((key) => key.startsWith(PREFIX) && environment[key] !== undefined)
-    .map((key) => key.slice(PREFIX.length).replaceAll("_", "-"))
-    .filter((name) => !args.some((arg) => isOption(arg, name)));
-  const isUnderNpm = environment["npm_lifecycle_event"] !== undefined;
-  if (!names.some((name) => isUnderNpm || own.includes(name))) return [];
-
   const inFiles = namesInNpmrc(environment);
   const before = namesBeforeNpm();
-  const npmKnows = isUnderNpm ? namesOfNpm(environment) : undefined;
+  const npmKnows = namesOfNpm(environment);
   return names.filter((name) => {
     if (inFiles.has(name) || before?.has(name) === true) return false;
     if (own.includes(name)) return true;
@@ -77,22 +78,25 @@ function findSwallowed({ environment, args, options }: Invocation): string[] {
   });
 }
 
-function isOption(arg: string, name: string): boolean {
-  return arg === `--${name}` || arg.startsWith(`--${name}=`);
+/** `npm_config_dry_run` stands for `--dry-run`. */
+function namesIn(variables: readonly string[]): string[] {
+  return variables
+    .filter((variable) => variable.startsWith(PREFIX))
+    .map((variable) => variable.slice(PREFIX.length).replaceAll("_", "-"));
 }
 
 function toVariable(name: string): string {
   return PREFIX + name.replaceAll("-", "_");
 }
 
-/** `--dry-run`, `--role worker`; where npm has kept no value, what belongs there. */
+/** `--dry-run`, `--role worker`; where npm has kept no value, what belongs there. A secret is not shown. */
 function spell(name: string, { environment, options }: Invocation): string {
   const names = options.map((option) => option.name);
-  const nearest = findNearest(name, names) ?? name;
+  const nearest = findNearest(name, names);
   const known = options.find((option) => option.name === nearest);
   if (known === undefined) return `--${name}`;
   const value = environment[toVariable(name)] ?? "";
-  const isKept = !["", "true"].includes(value) && known.name !== NEVER_SHOWN;
+  const isKept = !["", "true"].includes(value) && known.name !== "secret";
   return known.flags.includes("<") && isKept
     ? `--${known.name} ${quote(value)}`
     : known.flags;
@@ -104,29 +108,29 @@ function quote(text: string): string {
     : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-/** What the .npmrc files set for good, of the user, of the machine and of this folder. */
+/** What the .npmrc files set for good: of the user, of the machine, of this folder and of npm itself. */
 function namesInNpmrc(environment: Environment): ReadonlySet<string> {
-  const { npm_config_userconfig, npm_config_globalconfig } = environment;
+  const { npm_config_userconfig: ofUser, npm_config_globalconfig: ofMachine } =
+    environment;
   const { npm_config_local_prefix: folder, npm_execpath: npm } = environment;
-  const lines = [
-    npm_config_userconfig,
-    npm_config_globalconfig,
+  const text = [
+    ofUser,
+    ofMachine,
     folder && join(folder, ".npmrc"),
     npm && join(npm, "..", "..", "npmrc"),
-  ].flatMap((file) => (file ? readLines(file) : []));
-  const names = lines.map((line) =>
-    /^\s*([\w-]+)(?:\[\])?\s*(?:=|$)/.exec(line),
-  );
-  return new Set(
-    names.map((match) => String(match?.[1]).toLowerCase().replaceAll("_", "-")),
-  );
+  ]
+    .map((file) => (file ? readText(file) : ""))
+    .join("\n");
+  const entries = text.matchAll(/^[ \t]*([\w-]+)(?:\[\])?[ \t]*(?:=|$)/gm);
+  const names = [...entries].map(([, name = ""]) => name);
+  return new Set(names.map((name) => name.toLowerCase().replaceAll("_", "-")));
 }
 
-function readLines(file: string): string[] {
+function readText(file: string): string {
   try {
-    return readFileSync(file, "utf8").split("\n");
+    return readFileSync(file, "utf8");
   } catch {
-    return [];
+    return "";
   }
 }
 
@@ -137,20 +141,14 @@ function readLines(file: string): string[] {
 function namesBeforeNpm(): ReadonlySet<string> | undefined {
   let pid = process.ppid;
   for (let steps = 0; steps < 16; steps++) {
-    const names = readLines(`/proc/${String(pid)}/environ`)
-      .join("\n")
+    const variables = readText(`/proc/${String(pid)}/environ`)
       .split("\0")
       .map((entry) => entry.split("=", 1)[0] ?? "");
-    if (names.length < 2) return undefined;
-    if (!names.includes("npm_lifecycle_event")) {
-      return new Set(
-        names
-          .filter((name) => name.startsWith(PREFIX))
-          .map((name) => name.slice(PREFIX.length).replaceAll("_", "-")),
-      );
-    }
-    const stat = readLines(`/proc/${String(pid)}/stat`).join("");
-    pid = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
+    if (variables.length < 2) return undefined;
+    if (!variables.includes("npm_lifecycle_event"))
+      return new Set(namesIn(variables));
+    const status = readText(`/proc/${String(pid)}/status`);
+    pid = Number(/^PPid:\s*(\d+)/m.exec(status)?.[1]);
   }
   return undefined;
 }

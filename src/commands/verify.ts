@@ -1,136 +1,101 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "@commander-js/extra-typings";
-import type { RecomputeProgress } from "../operate/recompute.ts";
 import { rebuildProjections, verifyProjections } from "../operate/recompute.ts";
-import type { Database, EventState } from "../store/database.ts";
+import type { ColumnChange } from "../operate/row-changes.ts";
 import type { OpenEvents } from "../store/event-records.ts";
 import {
   countOpenEvents,
   isKnownCard,
   listEvents,
 } from "../store/event-records.ts";
-import { listQuarantine } from "../store/quarantine-records.ts";
-import type { ColumnChange } from "../operate/row-changes.ts";
-import type { Context, Frame, Outcome } from "./frame.ts";
-import { JSON_OPTION } from "./frame.ts";
-import { describeChange, toPlainChange } from "./describe-change.ts";
-import { printable } from "./print.ts";
-import { CommandError } from "./usage-error.ts";
+import type { Frame, Outcome } from "./frame.ts";
+import { CommandError } from "./frame.ts";
+import { count, describeRowChange, printable } from "./text.ts";
+import type { DatabaseContext } from "./with-database.ts";
 import { withDatabase } from "./with-database.ts";
 
-export function addVerify(program: Command, frame: Frame): void {
-  program
-    .command("verify")
-    .summary("compare the tables with what the inbox says")
-    .description(
-      "Recomputes every card and authorization from the inbox and reports each difference. Exit code 1 if there is one.",
-    )
-    .option("--card <card_id>", "only this card and its authorizations")
-    .option(...JSON_OPTION)
-    .action((options) =>
-      frame.run(options, (context) =>
-        withDatabase(context, (db) =>
-          recompute(context, db, options.card, verifyProjections, {
-            done: "verified",
-            difference: ["difference", "differences"],
-            isFound: true,
-          }),
-        ),
-      ),
-    );
-}
-
-export function addRebuild(program: Command, frame: Frame): void {
-  program
-    .command("rebuild")
-    .summary("write the rows that differ from what the inbox says")
-    .description(
-      "Recomputes every card and authorization from the inbox and writes the rows that differ.",
-    )
-    .option("--card <card_id>", "only this card and its authorizations")
-    .option(...JSON_OPTION)
-    .action((options) =>
-      frame.run(options, (context) =>
-        withDatabase(context, (db) =>
-          recompute(context, db, options.card, rebuildProjections, {
-            done: "rebuilt",
-            difference: ["column changed", "columns changed"],
-            isFound: false,
-          }),
-        ),
-      ),
-    );
-}
-
-type Recompute = (
-  db: Database,
-  cardId?: string,
-) => AsyncGenerator<RecomputeProgress>;
-
-interface Manner {
-  readonly done: string;
-  readonly difference: readonly [one: string, many: string];
+const VERIFY = {
+  name: "verify",
+  summary: "compare the tables with what the inbox says",
+  description:
+    "Recomputes every card and authorization from the inbox and reports each difference. Exit code 1 if there is one.",
+  run: verifyProjections,
+  done: "verified",
+  describeDifferences: (n: number) => count(n, "difference"),
   /** Whether a difference is a finding, or was put right. */
-  readonly isFound: boolean;
+  isFound: true,
+} as const;
+
+const REBUILD = {
+  name: "rebuild",
+  summary: "write the rows that differ from what the inbox says",
+  description:
+    "Recomputes every card and authorization from the inbox and writes the rows that differ.",
+  run: rebuildProjections,
+  done: "rebuilt",
+  describeDifferences: (n: number) => `${count(n, "column")} changed`,
+  isFound: false,
+} as const;
+
+export function addVerify(program: Command, { run }: Frame): void {
+  for (const manner of [VERIFY, REBUILD])
+    program
+      .command(manner.name)
+      .summary(manner.summary)
+      .description(manner.description)
+      .option("--card <card_id>", "only this card and its authorizations")
+      .action(
+        run(
+          withDatabase((context, { card }) => recompute(context, card, manner)),
+        ),
+      );
 }
 
 async function recompute(
-  context: Context,
-  db: Database,
+  context: DatabaseContext,
   cardId: string | undefined,
-  run: Recompute,
-  { done, difference, isFound }: Manner,
+  { run, done, describeDifferences, isFound }: typeof VERIFY | typeof REBUILD,
 ): Promise<Outcome> {
-  if (cardId !== undefined) await expectKnownCard(db, cardId);
-  const open = await settleOpenEvents(context, db, cardId);
+  const { db, print, progress } = context;
+  if (cardId !== undefined && !(await isKnownCard(db, cardId)))
+    throw new CommandError(
+      `There is no card ${printable(cardId)}: no event and no row speaks of it.`,
+    );
+  const open = await settleOpenEvents(context, cardId);
   let cards = 0;
   const differences: ColumnChange[] = [];
   const unreadable: string[] = [];
+  const describeCounts = () =>
+    `${count(cards, "card")} ${done}, ${describeDifferences(differences.length)}`;
   for await (const page of run(db, cardId)) {
     cards += page.cardCount;
-    for (const change of page.changes) {
-      differences.push(change);
-      context.print(describeChange(change));
-    }
-    for (const eventId of page.unreadable) {
-      unreadable.push(eventId);
-      context.print(
+    differences.push(...page.changes);
+    unreadable.push(...page.unreadable);
+    print(page.changes.map(describeRowChange).join(""));
+    for (const eventId of page.unreadable)
+      print(
         `    webhook_events ${printable(eventId)} body: cannot be read; what it set is taken from the row\n`,
       );
-    }
-    context.progress.tell(
-      `${String(cards)} cards ${done}, ${String(differences.length)} ${difference[1]}`,
-    );
+    progress.tell(describeCounts());
   }
-  context.print(
-    `${count(cards, ["card", "cards"])} ${done}, ${count(differences.length, difference)}` +
-      `${unreadable.length === 0 ? "" : `, ${count(unreadable.length, ["event", "events"])} unreadable`}\n`,
-  );
-  const unapplied = await sayUnapplied(context, db, cardId, open);
+  const also =
+    unreadable.length > 0
+      ? `, ${count(unreadable.length, "event")} unreadable`
+      : "";
+  print(`${describeCounts()}${also}\n`);
+  const isOpen = open.waiting + open.failed > 0;
+  const unapplied = isOpen ? await tellUnapplied(context, cardId, open) : [];
   return {
     result: {
       cards,
-      differences: differences.map(toPlainChange),
+      differences,
       unreadable_events: unreadable,
-      waiting: open.waiting,
-      failed: open.failed,
+      ...open,
       unapplied_events: unapplied,
     },
     foundSomething:
-      (isFound && differences.length > 0) ||
-      unreadable.length + open.waiting + open.failed > 0,
+      (isFound && differences.length > 0) || unreadable.length > 0 || isOpen,
   };
-}
-
-async function expectKnownCard(db: Database, cardId: string): Promise<void> {
-  if (await isKnownCard(db, cardId)) return;
-  const quarantined = await listQuarantine(db, { cardId }, 1);
-  throw new CommandError(
-    `There is no card ${printable(cardId)}: no event and no row speaks of it` +
-      (quarantined.length === 0
-        ? "."
-        : ", but an open delivery in the quarantine does. See quarantine --card."),
-  );
 }
 
 /** What is just being applied has this long to be; what then still waits is said. */
@@ -138,8 +103,7 @@ const SETTLE_MS = 3_000;
 const SETTLE_PAUSE_MS = 100;
 
 async function settleOpenEvents(
-  context: Context,
-  db: Database,
+  { db, progress }: DatabaseContext,
   cardId: string | undefined,
 ): Promise<OpenEvents> {
   const began = new Date();
@@ -147,7 +111,7 @@ async function settleOpenEvents(
     const open = await countOpenEvents(db, cardId, began);
     const hasTime = Date.now() - began.getTime() < SETTLE_MS;
     if (open.waiting === 0 || !hasTime) return open;
-    context.progress.tell(`${String(open.waiting)} events are being applied`);
+    progress.tell(`${String(open.waiting)} events are being applied`);
     await sleep(SETTLE_PAUSE_MS);
   }
 }
@@ -155,35 +119,23 @@ async function settleOpenEvents(
 /** As many as a person reads. */
 const MOST_SHOWN = 20;
 
-/** Rows cannot have what these events say. */
-async function sayUnapplied(
-  context: Context,
-  db: Database,
+/** No row can have what these events say. */
+async function tellUnapplied(
+  { db, print }: DatabaseContext,
   cardId: string | undefined,
   { waiting, failed }: OpenEvents,
 ): Promise<object[]> {
-  if (waiting + failed === 0) return [];
-  const listed = (state: EventState) =>
-    listEvents(db, { state, cardId }, MOST_SHOWN);
   const events = [
-    ...(failed > 0 ? await listed("failed") : []),
-    ...(waiting > 0 ? await listed("received") : []),
+    ...(await listEvents(db, { state: "failed", cardId }, MOST_SHOWN)),
+    ...(await listEvents(db, { state: "received", cardId }, MOST_SHOWN)),
   ].slice(0, MOST_SHOWN);
-  context.print(
-    `${count(failed, ["event has", "events have"])} failed and ${count(waiting, ["waits", "wait"])}: no row has what they say\n`,
+  print(
+    `${count(failed, "event has", "events have")} failed and ${count(waiting, "waits", "wait")}: no row has what they say\n`,
   );
-  for (const { state, eventId, cardId: card, lastError } of events)
-    context.print(
-      `    ${state} ${printable(eventId)}${card === null ? "" : ` of card ${printable(card)}`}${lastError === null ? "" : `: ${printable(lastError)}`}\n`,
-    );
-  return events.map((event) => ({
-    event_id: event.eventId,
-    card_id: event.cardId,
-    state: event.state,
-    last_error: event.lastError,
-  }));
-}
-
-function count(number: number, [one, many]: readonly [string, string]): string {
-  return `${String(number)} ${number === 1 ? one : many}`;
+  return events.map(({ state, eventId, cardId: card, lastError }) => {
+    const ofCard = card === null ? "" : ` of card ${card}`;
+    const because = lastError === null ? "" : `: ${lastError}`;
+    print(`    ${printable(`${state} ${eventId}${ofCard}${because}`)}\n`);
+    return { event_id: eventId, card_id: card, state, last_error: lastError };
+  });
 }

@@ -1,12 +1,11 @@
 import { compareCodePoints } from "../domain/clock.ts";
-import type { Instant } from "../domain/instant.ts";
 import { textOf } from "../domain/json.ts";
 import { cards } from "../projections/cards.ts";
 import { PROJECTIONS } from "../projections/index.ts";
 import type { Projection } from "../projections/projection.ts";
 import type { Known } from "../projections/rows.ts";
 import { columnsOf, readRowIfPossible } from "../projections/rows.ts";
-import type { Database, EventState, Transaction } from "../store/database.ts";
+import type { Database, Transaction } from "../store/database.ts";
 import type { ToldEvent } from "../store/event-records.ts";
 import { findEventsOfCard } from "../store/event-records.ts";
 import { findKeysOfCards } from "../store/projection-rows.ts";
@@ -16,7 +15,7 @@ import { decodeKeptEvent } from "../uqpay/decode-event.ts";
 import { verifyProjections } from "./recompute.ts";
 import type { ColumnChange, Tables } from "./row-changes.ts";
 import { readTables } from "./row-changes.ts";
-import type { Chapter, Saying, SupersededColumn } from "./story.ts";
+import type { Chapter, Saying } from "./story.ts";
 import { sayingOf, tellStory } from "./story.ts";
 
 /** A card's story, by the names of SQL: what a console shows and what `explain --json` gives. */
@@ -30,7 +29,7 @@ export interface CardExplanation {
   /** Columns of the card's row and of its transactions that say something else than the events imply. */
   readonly differences: readonly Difference[];
   /** What the events imply; null where none states a status. */
-  readonly status: Status | null;
+  readonly status: ReturnType<typeof statusIn>;
   /** How many of the events below were not applied, and how many open deliveries are in quarantine. */
   readonly open: {
     readonly waiting: number;
@@ -43,68 +42,9 @@ export interface CardExplanation {
   readonly quarantined: readonly Quarantined[];
 }
 
-export interface Difference {
-  readonly table: string;
-  readonly id: string;
-  readonly column: string;
-  readonly row_says: unknown;
-  readonly events_imply: unknown;
-}
-
-export interface Status {
-  readonly card_status: string;
-  readonly status_reason: string | null;
-  readonly status_changed_at: Instant;
-  readonly event_id: string;
-  /** Null where that event is not in the inbox. */
-  readonly event_type: string | null;
-  readonly received_at: Instant | null;
-  /** The latest status seen in passing, in a snapshot; null where there was none. */
-  readonly observed_status: string | null;
-  readonly observed_status_at: Instant | null;
-  /** A later snapshot shows another status: an announcement is late or was lost. */
-  readonly status_contradicted: boolean;
-}
-
-export interface EventStory {
-  /** When it took effect: its own time, else the signing. */
-  readonly at: Instant;
-  readonly event_id: string;
-  readonly event_type: string;
-  readonly signed_at: Instant;
-  readonly received_at: Instant;
-  readonly state: EventState;
-  readonly attempts: number;
-  readonly last_error: string | null;
-  readonly processed_at: Instant | null;
-  /** Optional fields that could not be read and count as not stated. */
-  readonly issues: ToldEvent["issues"];
-  /** Why its part in the story is not known whole. */
-  readonly note: Note | null;
-  /** What it changed, given what the events before it had said. Of what was not applied: nothing. */
-  readonly changes: readonly ColumnChange[];
-  /** What it says, or would say, that does not stand. */
-  readonly superseded: readonly SupersededColumn[];
-}
-
-export type Note =
-  /** The body was dropped; only what still stands in the row is known. */
-  | "body_dropped"
-  /** This release cannot read the body any more; only what still stands in the row is known. */
-  | "unreadable";
-
-export interface Quarantined {
-  readonly id: string;
-  readonly reason: string;
-  readonly event_id: string | null;
-  readonly event_type: string | null;
-  readonly issues: QuarantineRecord["issues"];
-  readonly signed_at: Instant | null;
-  readonly received_at: Instant;
-  readonly last_received_at: Instant;
-  readonly deliveries: number;
-  readonly resolution: string | null;
-}
+export type Difference = ReturnType<typeof toDifference>;
+export type EventStory = ReturnType<typeof tellEvent>;
+export type Quarantined = ReturnType<typeof toQuarantined>;
 
 /** A card has few; a sender that went wrong may have made many. */
 const MOST_QUARANTINED = 1_000;
@@ -150,10 +90,12 @@ async function explain(
     { cardId, withResolved: true },
     MOST_QUARANTINED,
   );
-  const stored = await readTables(
-    trx,
-    await keysOfCard(trx, cardId, projections),
-  );
+  const keysByTable = [];
+  for (const projection of projections) {
+    const keys = await findKeysOfCards(trx, projection, [cardId]);
+    keysByTable.push({ projection, keys });
+  }
+  const stored = await readTables(trx, keysByTable);
   const hasRow = stored.get(cards)?.has(cardId) === true;
   if (events.length + quarantined.length === 0 && !hasRow) return undefined;
 
@@ -169,11 +111,7 @@ async function explain(
   return {
     card_id: cardId,
     row: judge(hasRow, differences),
-    differences: differences.map(({ from, to, ...where }) => ({
-      ...where,
-      row_says: from,
-      events_imply: to,
-    })),
+    differences: differences.map(toDifference),
     status: statusIn(standing.get(cards), cardId, events),
     open: {
       waiting: events.filter(({ state }) => state === "received").length,
@@ -188,18 +126,8 @@ async function explain(
   };
 }
 
-async function keysOfCard(
-  trx: Transaction,
-  cardId: string,
-  projections: readonly Projection[],
-) {
-  const keys = [];
-  for (const projection of projections)
-    keys.push({
-      projection,
-      keys: await findKeysOfCards(trx, projection, [cardId]),
-    });
-  return keys;
+function toDifference({ from, to, ...where }: ColumnChange) {
+  return { ...where, row_says: from, events_imply: to };
 }
 
 function judge(
@@ -260,12 +188,13 @@ function statusIn(
   known: Known | undefined,
   cardId: string,
   events: readonly ToldEvent[],
-): Status | null {
+) {
   const card = known?.get(cardId);
   const { card_status: status, observed_status: observed } =
     card?.registers ?? {};
   if (card === undefined || status === undefined) return null;
   const { eventId, at } = status.clock;
+  // Undefined where that event is not in the inbox.
   const event = events.find((one) => one.eventId === eventId);
   const columns = columnsOf(cards, card);
   return {
@@ -275,8 +204,10 @@ function statusIn(
     event_id: eventId,
     event_type: event?.eventType ?? null,
     received_at: event?.receivedAt ?? null,
+    // The latest status seen in passing, in a snapshot.
     observed_status: columns["observed_status"] as string | null,
     observed_status_at: observed?.clock.at ?? null,
+    // A later snapshot shows another status: an announcement is late or was lost.
     status_contradicted: columns["status_contradicted"] === true,
   };
 }
@@ -284,9 +215,10 @@ function statusIn(
 function tellEvent(
   { event, read, said }: Telling,
   chapterOf: ReadonlyMap<Saying, Chapter>,
-): EventStory {
+) {
   const chapter = said && chapterOf.get(said);
   return {
+    // When it took effect: its own time, else the signing.
     at: (said ?? read)?.clock.at ?? event.signedAt,
     event_id: event.eventId,
     event_type: event.eventType,
@@ -296,22 +228,26 @@ function tellEvent(
     attempts: event.attempts,
     last_error: event.lastError,
     processed_at: event.processedAt,
+    // Optional fields that could not be read and count as not stated.
     issues: event.issues,
     note: noteOn(event, read),
+    // What it changed, given what the events before it had said. Of what was not applied: nothing.
     changes: chapter?.changes ?? [],
+    // What it says, or would say, that does not stand.
     superseded: chapter?.superseded ?? [],
   };
 }
 
+/** Why its part in the story is not known whole: only what still stands of it in the row is. */
 function noteOn(
   { body, state }: ToldEvent,
   read: Saying | undefined,
-): Note | null {
+): "body_dropped" | "unreadable" | null {
   if (state === "ignored" || read !== undefined) return null;
   return body === null ? "body_dropped" : "unreadable";
 }
 
-function toQuarantined(record: QuarantineRecord): Quarantined {
+function toQuarantined(record: QuarantineRecord) {
   return {
     id: record.id,
     reason: record.reason,

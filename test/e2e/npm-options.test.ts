@@ -191,7 +191,7 @@ describe("an option that npm has taken for itself", () => {
   test(
     "is refused whatever it is called, in every command",
     async () => {
-      const { commands } = makeProgram({ run: () => Promise.resolve() });
+      const { commands } = makeProgram({ run: () => () => Promise.resolve() });
       const optionsOf = ({ options }: (typeof commands)[number]) =>
         options.map(({ long }) => long ?? "");
       const all = [...new Set(commands.flatMap(optionsOf))];
