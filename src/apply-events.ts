@@ -23,13 +23,17 @@ import {
   isDataFault,
   isPassingFault,
 } from "./store/errors.ts";
-import type { Attempt, FailedAttempt, WaitingEvent } from "./store/inbox.ts";
+import type {
+  Attempt,
+  FailedAttempt,
+  WaitingEvent,
+} from "./store/waiting-events.ts";
 import {
   beginAttempt,
   findNextAttempt,
   recordFailedAttempt,
   takeWaitingEvents,
-} from "./store/inbox.ts";
+} from "./store/waiting-events.ts";
 import { lockRows, selectRows, upsertRows } from "./store/projection-rows.ts";
 import { saveSharedTransactions } from "./store/shared-transactions.ts";
 import { decodeKeptEvent } from "./uqpay/decode-event.ts";

@@ -25,7 +25,7 @@ import {
   createPool,
 } from "./store/database.ts";
 import { findOldestCopySeconds } from "./store/earlier-copies.ts";
-import { findOldestWaitingSeconds } from "./store/inbox.ts";
+import { findOldestWaitingSeconds } from "./store/waiting-events.ts";
 import { countOpenQuarantine } from "./store/quarantine.ts";
 import { unreadableFields } from "./uqpay/decode-event.ts";
 

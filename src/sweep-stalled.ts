@@ -1,6 +1,6 @@
 import type { EventQueue } from "./queue/event-queue.ts";
 import type { Database } from "./store/database.ts";
-import { takeStalledEvents } from "./store/inbox.ts";
+import { takeStalledEvents } from "./store/waiting-events.ts";
 
 export interface SweepOptions {
   readonly db: Database;

@@ -11,7 +11,8 @@ import {
 } from "../../src/apply-events.ts";
 import { sweepStalled } from "../../src/sweep-stalled.ts";
 import type { Database } from "../../src/store/database.ts";
-import { recordEvents, takeStalledEvents } from "../../src/store/inbox.ts";
+import { recordEvents } from "../../src/store/inbox.ts";
+import { takeStalledEvents } from "../../src/store/waiting-events.ts";
 import { aStatusUpdate } from "../support/deliveries.ts";
 import type { Payload } from "../support/fixtures.ts";
 import type { TestDatabase } from "../support/database.ts";

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { recordEvents, takeWaitingEvents } from "../../src/store/inbox.ts";
+import { recordEvents } from "../../src/store/inbox.ts";
+import { takeWaitingEvents } from "../../src/store/waiting-events.ts";
 import { PROJECTIONS } from "../../src/projections/index.ts";
 import { lockRows } from "../../src/store/projection-rows.ts";
 import type { TestDatabase } from "../support/database.ts";

@@ -4,12 +4,11 @@ import { reconcileEvents } from "../../src/apply-events.ts";
 import type { Database } from "../../src/store/database.ts";
 import { createDatabase } from "../../src/store/database.ts";
 import { findEventsOfCard, listEvents } from "../../src/store/event-records.ts";
+import { findCopies, recordEvents } from "../../src/store/inbox.ts";
 import {
-  findCopies,
   findOldestWaitingSeconds,
-  recordEvents,
   takeStalledEvents,
-} from "../../src/store/inbox.ts";
+} from "../../src/store/waiting-events.ts";
 import { countOpenQuarantine, quarantine } from "../../src/store/quarantine.ts";
 import { listQuarantine } from "../../src/store/quarantine-records.ts";
 import { dropOldBodies } from "../../src/store/retention.ts";
