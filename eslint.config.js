@@ -68,7 +68,7 @@ const places = [
   },
   {
     files: ["src/http/"],
-    mayImport: ["express", "node:"],
+    mayImport: ["express", "src/process/within.ts", "node:"],
     mayImportTypes: [
       "src/receive-webhook.ts",
       "src/operate/",

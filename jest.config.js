@@ -42,9 +42,14 @@ export default {
   // Jest's default is one less than there are cores, which on two cores is one.
   maxWorkers: "100%",
   // Only with `--coverage`. The rules are held to be complete; elsewhere coverage says little.
-  collectCoverageFrom: ["src/domain/**/*.ts", "src/uqpay/**/*.ts"],
+  collectCoverageFrom: [
+    "src/domain/**/*.ts",
+    "src/projections/**/*.ts",
+    "src/uqpay/**/*.ts",
+  ],
   coverageThreshold: {
     "src/domain/**/*.ts": complete,
+    "src/projections/**/*.ts": complete,
     "src/uqpay/**/*.ts": complete,
   },
   coverageReporters: [["text", { skipFull: true }]],

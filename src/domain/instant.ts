@@ -27,19 +27,6 @@ export function epochMsOf(instant: Instant): number {
   return Date.parse(`${instant.slice(0, TO_MILLISECOND)}Z`);
 }
 
-export const INSTANT_LENGTH = "YYYY-MM-DDTHH:MM:SS.ffffffZ".length;
-
-/** The instant that stands there in a text. */
-export function instantAt(text: string, at: number): Instant {
-  const day = text.slice(at, at + "YYYY-MM-DD".length);
-  return `${day}T${text.slice(at + day.length + 1, at + INSTANT_LENGTH - 1)}Z` as Instant;
-}
-
-/** The number that stands there in a text. */
-export function numberAt(text: string, at: number, digits: number): number {
-  return Number(text.slice(at, at + digits));
-}
-
 export function earlier(a: Instant, b: Instant): Instant {
   return a <= b ? a : b;
 }

@@ -17,9 +17,14 @@ export function allowAddresses(
   trusted: TrustedProxies,
 ): RequestHandler {
   const isAllowed = createAddressList(ranges);
-  const clientAddress = createClientAddress(trusted);
+  const isProxy =
+    typeof trusted === "number" ? undefined : createAddressList(trusted ?? []);
+  const isTrusted = (address: string | undefined, hop: number) =>
+    isProxy === undefined
+      ? hop < Number(trusted)
+      : address !== undefined && isProxy(address);
   return (request, response, next) => {
-    const address = clientAddress(request);
+    const address = clientAddress(request, isTrusted);
     if (address !== undefined && isAllowed(address)) {
       next();
       return;
@@ -29,11 +34,9 @@ export function allowAddresses(
   };
 }
 
-/** Whether one of some addresses and ranges has an address. */
-type AddressList = (address: string) => boolean;
-
-/** @param ranges IP addresses and CIDR ranges, checked by the configuration */
-function createAddressList(ranges: readonly string[]): AddressList {
+function createAddressList(
+  ranges: readonly string[],
+): (address: string) => boolean {
   const list = new BlockList();
   for (const range of ranges) {
     const [address = "", prefix] = range.split("/");
@@ -49,36 +52,19 @@ function createAddressList(ranges: readonly string[]): AddressList {
  * the end of X-Forwarded-For, so what stands before the first one that is not trusted may be forged and is not looked
  * at. `Forwarded` is not read: a proxy that writes one of the two passes the other on as the sender wrote it.
  *
- * @returns for a request its address; undefined where what should be one cannot be read
+ * @returns undefined where what should be an address cannot be read
  */
-function createClientAddress(
-  trusted: TrustedProxies,
-): (request: IncomingMessage) => string | undefined {
-  const isTrusted = createTrust(trusted);
-  return ({ socket, headers }) => {
-    const forwarded = headers["x-forwarded-for"] ?? "";
-    const chain = [
-      socket.remoteAddress ?? "",
-      ...String(forwarded)
-        .split(",")
-        .filter((part) => part.trim() !== "")
-        .toReversed(),
-    ];
-    for (const [hop, text] of chain.entries()) {
-      const address = readAddress(text);
-      if (hop === chain.length - 1 || !isTrusted(address, hop)) return address;
-    }
-    return undefined;
-  };
-}
-
-function createTrust(
-  trusted: TrustedProxies,
-): (address: string | undefined, hop: number) => boolean {
-  if (trusted === undefined) return () => false;
-  if (typeof trusted === "number") return (_address, hop) => hop < trusted;
-  const isListed = createAddressList(trusted);
-  return (address) => address !== undefined && isListed(address);
+function clientAddress(
+  { socket, headers }: IncomingMessage,
+  isTrusted: (address: string | undefined, hop: number) => boolean,
+): string | undefined {
+  const forwarded = String(headers["x-forwarded-for"] ?? "").split(",");
+  const chain = [
+    socket.remoteAddress ?? "",
+    ...forwarded.filter((part) => part.trim() !== "").toReversed(),
+  ].map(readAddress);
+  const last = chain.length - 1;
+  return chain.find((address, hop) => hop === last || !isTrusted(address, hop));
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import type { ErrorRequestHandler, RequestHandler, Response } from "express";
+import type { Response } from "express";
 import type { ErrorCode } from "./error-codes.ts";
 import { ERRORS } from "./error-codes.ts";
 
@@ -48,37 +48,4 @@ export function answerError(
   if (code === "unavailable")
     response.set("Retry-After", String(RETRY_AFTER_SECONDS));
   answerJson(response, ERRORS[code][0], errorBody(code, issues));
-}
-
-export const answerNotFound: RequestHandler = (_request, response) => {
-  answerError(response, "not_found");
-};
-
-/**
- * The last resort: what was thrown on the way to a handler. An error's own message never leaves the process.
- *
- * @param report told of errors that are our fault
- */
-export function createErrorHandler(
-  report: (error: unknown) => void,
-): ErrorRequestHandler {
-  return (error: unknown, _request, response, next) => {
-    if (response.headersSent) next(error);
-    else if (isFaultOfSender(error)) answerError(response, "bad_request");
-    else {
-      report(error);
-      answerError(response, "unavailable");
-    }
-  };
-}
-
-/** Express hangs a status on what is the sender's fault. */
-function isFaultOfSender(error: unknown): boolean {
-  return (
-    error instanceof Error &&
-    "status" in error &&
-    typeof error.status === "number" &&
-    error.status >= 400 &&
-    error.status < 500
-  );
 }

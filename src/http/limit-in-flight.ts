@@ -37,95 +37,92 @@ export interface InFlight {
   readonly hold: (response: Response, bytes: number) => boolean;
 }
 
+/** A request that holds a place. */
+interface Place {
+  readonly request: Request;
+  sinceMs: number;
+}
+
 /**
  * Refuses at once what cannot be held, before anything of its body is read: UQPAY tries again. Where slow senders
  * hold all places, the slowest of them gives way: otherwise 4,000 bodies that drip would shut everybody out.
  */
 export function limitInFlight(limits: InFlightLimits): InFlight {
-  const takeSmall = createPlaces(limits.small);
-  const takeLarge = createPlaces(limits.large);
-  const endsOf = createUnderWay();
-
+  const small = new Set<Place>();
+  const large = new Set<Place>();
+  const end = (place: Place) => {
+    small.delete(place);
+    large.delete(place);
+  };
+  const underWayOn = createUnderWay(end);
   const guard: RequestHandler = (request, response, next) => {
-    const ends = endsOf(request.socket);
-    if (ends.size >= MOST_PIPELINED) {
+    const underWay = underWayOn(request.socket);
+    if (underWay.size >= MOST_PIPELINED) {
       request.socket.destroy();
       return;
     }
+    const place = { request, sinceMs: 0 };
+    underWay.add(place);
+    response.once("close", () => {
+      underWay.delete(place);
+      end(place);
+    });
+    response.locals["place"] = place;
     // Without a declared length it is small until it has passed the limit.
     const declared = Number(request.headers["content-length"] ?? 0);
-    let isLarge = declared >= limits.largeFromBytes;
-    let leave = (isLarge ? takeLarge : takeSmall)(request);
-    const end = () => {
-      if (ends.delete(end)) leave?.();
-    };
-    ends.add(end);
-    response.once("close", end);
-    if (leave === undefined) {
-      response.locals["cause"] = "overloaded";
-      response.set("Connection", "close");
-      answerError(response, "unavailable");
-      return;
-    }
-    response.locals["grow"] = (): boolean => {
-      if (isLarge) return true;
-      const leaveLarge = ends.has(end) ? takeLarge(request) : undefined;
-      if (leaveLarge === undefined) return false;
-      leave?.();
-      leave = leaveLarge;
-      isLarge = true;
-      return true;
-    };
-    next();
+    const hasPlace =
+      declared >= limits.largeFromBytes
+        ? take(place, large, limits.large)
+        : take(place, small, limits.small);
+    if (hasPlace) next();
+    else answerNoPlace(response);
   };
   const hold: InFlight["hold"] = ({ locals }, bytes) => {
-    if (bytes < limits.largeFromBytes) return true;
-    const grow = locals["grow"] as (() => boolean) | undefined;
-    return grow?.() ?? true;
+    const place = locals["place"] as Place;
+    if (bytes < limits.largeFromBytes || large.has(place)) return true;
+    // One that is in neither has ended.
+    if (!small.has(place) || !take(place, large, limits.large)) return false;
+    small.delete(place);
+    return true;
   };
   return { guard, hold };
 }
 
-/** What ends each request of a connection that is under way. */
-function createUnderWay(): (socket: Socket) => Set<() => void> {
-  const underWay = new WeakMap<Socket, Set<() => void>>();
+export function answerNoPlace(response: Response): void {
+  response.locals["cause"] = "overloaded";
+  response.set("Connection", "close");
+  answerError(response, "unavailable");
+}
+
+/** The requests of a connection that are under way. */
+function createUnderWay(
+  end: (place: Place) => void,
+): (socket: Socket) => Set<Place> {
+  const places = new WeakMap<Socket, Set<Place>>();
   return (socket) => {
-    const known = underWay.get(socket);
+    const known = places.get(socket);
     if (known !== undefined) return known;
-    const ends = new Set<() => void>();
-    underWay.set(socket, ends);
+    const underWay = new Set<Place>();
+    places.set(socket, underWay);
     // A response that waits behind another one on its connection never hears that this is closed.
     socket.once("close", () => {
-      for (const end of ends) end();
+      underWay.forEach(end);
     });
-    return ends;
+    return underWay;
   };
 }
 
-/** A request that holds a place. */
-interface Place {
-  readonly request: Request;
-  readonly sinceMs: number;
-}
-
-/** @returns what takes a place, and returns what leaves it; undefined: there is none */
-function createPlaces(
-  limit: number,
-): (request: Request) => (() => void) | undefined {
-  // A set keeps the order of arrival.
-  const places = new Set<Place>();
-  return (request) => {
-    const sinceMs = performance.now();
-    if (places.size >= limit) {
-      const slowest = findSlowest(places, sinceMs);
-      if (slowest === undefined) return undefined;
-      places.delete(slowest);
-      slowest.request.socket.destroy();
-    }
-    const place = { request, sinceMs };
-    places.add(place);
-    return () => places.delete(place);
-  };
+/** @param places in the order of arrival */
+function take(place: Place, places: Set<Place>, limit: number): boolean {
+  place.sinceMs = performance.now();
+  if (places.size >= limit) {
+    const slowest = findSlowest(places, place.sinceMs);
+    if (slowest === undefined) return false;
+    places.delete(slowest);
+    slowest.request.socket.destroy();
+  }
+  places.add(place);
+  return true;
 }
 
 function findSlowest(

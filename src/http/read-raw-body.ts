@@ -1,39 +1,14 @@
-import type { Socket } from "node:net";
 import { brotliDecompressSync, gunzipSync, inflateSync } from "node:zlib";
-import type { Request, RequestHandler, Response } from "express";
+import type { RequestHandler, Response } from "express";
 import { answerError } from "./answers.ts";
 import { MAX_BODY_BYTES } from "./error-codes.ts";
+import { answerNoPlace } from "./limit-in-flight.ts";
 
 /** A media type that is JSON: `application/json` or `application/…+json`, with any parameters. */
 const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i;
 
 /** Told how many bytes are held for a request. False: it may not hold so many now. */
 export type Hold = (response: Response, bytes: number) => boolean;
-
-/**
- * Reads the body as bytes, since the signature is over bytes, and refuses what is too large or not JSON. The
- * body is read whatever its type, so that one that is too large is told so first.
- */
-export function readRawBody(hold: Hold): readonly RequestHandler[] {
-  return [
-    refuseDeclaredSize,
-    collectBody(hold),
-    decompressBody(hold),
-    refuseOtherTypes,
-  ];
-}
-
-/** Nothing is read of a body that says itself that it is too large, also not to learn how it is encoded. */
-const refuseDeclaredSize: RequestHandler = (request, response, next) => {
-  if (Number(request.headers["content-length"] ?? 0) > MAX_BODY_BYTES)
-    answerTooLarge(response);
-  else next();
-};
-
-const refuseOtherTypes: RequestHandler = (request, response, next) => {
-  if (JSON_TYPE.test(request.headers["content-type"] ?? "")) next();
-  else answerError(response, "unsupported_media_type");
-};
 
 /**
  * More parts than this, and more than one for each so many bytes, come from no honest sender. An event of UQPAY's size
@@ -46,16 +21,27 @@ const BYTES_PER_PART = 64;
 const MOST_PIECES = 16;
 
 /**
+ * Reads the body as bytes, since the signature is over bytes, and refuses what is too large or not JSON. The
+ * body is read whatever its type, so that one that is too large is told so first.
+ *
  * A body in chunks says no length: what counts is what is held, and it is refused as soon as it has passed a limit. A
  * sender that goes on after that is cut off: what follows an answer is still parsed.
  */
-function collectBody(hold: Hold): RequestHandler {
+export function readRawBody(hold: Hold): RequestHandler {
   return (request, response, next) => {
-    if (!DECODERS.has(encodingOf(request))) {
-      closeAfter(response);
+    const { headers, socket } = request;
+    // Nothing is read of it, also not to learn how it is encoded.
+    if (Number(headers["content-length"] ?? 0) > MAX_BODY_BYTES) {
+      answerTooLarge(response);
+      return;
+    }
+    const encoding = headers["content-encoding"]?.toLowerCase() ?? "";
+    const decode = DECODERS.get(encoding);
+    if (decode === undefined) {
+      lingerBeforeClose(response);
       answerError(response, "unsupported_media_type");
     }
-    const isChunked = request.headers["transfer-encoding"] !== undefined;
+    const isChunked = headers["transfer-encoding"] !== undefined;
     let pieces: Buffer[] = [];
     let parts = 0;
     let bytes = 0;
@@ -63,41 +49,30 @@ function collectBody(hold: Hold): RequestHandler {
       parts++;
       bytes += part.length;
       if (isChunked && parts > FREE_PARTS + bytes / BYTES_PER_PART)
-        request.socket.destroy();
+        socket.destroy();
       // One that was refused already gets the time to read it.
       else if (response.headersSent) pieces = [];
       else if (bytes > MAX_BODY_BYTES) answerTooLarge(response);
-      else if (!hold(response, bytes)) answerNoPlace(response);
+      else if (!hold(response, bytes)) refuseToHold(response);
       else if (pieces.push(part) > MOST_PIECES)
         pieces = [Buffer.concat(pieces)];
     });
     request.on("end", () => {
-      if (response.headersSent) return;
-      request.body = Buffer.concat(pieces);
-      next();
+      if (response.headersSent || decode === undefined) return;
+      const body = decodeWhole(Buffer.concat(pieces), decode);
+      if (body === "too large") answerTooLarge(response);
+      else if (
+        body === undefined ||
+        !JSON_TYPE.test(headers["content-type"] ?? "")
+      )
+        answerError(response, "unsupported_media_type");
+      else if (decode !== asItIs && !hold(response, bytes + body.length))
+        refuseToHold(response);
+      else {
+        request.body = body;
+        next();
+      }
     });
-  };
-}
-
-/**
- * Only what has come whole is decompressed, and one body at a time: what waited for a slow sender, or for its turn, would
- * hold more than the body.
- */
-function decompressBody(hold: Hold): RequestHandler {
-  return (request, response, next) => {
-    const read = request.body as Buffer;
-    const decode = DECODERS.get(encodingOf(request)) ?? asItIs;
-    try {
-      request.body = decode(read, { maxOutputLength: MAX_BODY_BYTES });
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === "ERR_BUFFER_TOO_LARGE") answerTooLarge(response);
-      else answerError(response, "unsupported_media_type");
-      return;
-    }
-    const body = request.body as Buffer;
-    if (decode === asItIs || hold(response, read.length + body.length)) next();
-    else answerNoPlace(response);
   };
 }
 
@@ -114,35 +89,45 @@ const DECODERS: ReadonlyMap<string, Decoder> = new Map([
   ["br", brotliDecompressSync],
 ]);
 
-function encodingOf({ headers }: Request): string {
-  return headers["content-encoding"]?.toLowerCase() ?? "";
+/**
+ * Only what has come whole is decompressed, and one body at a time: what waited for a slow sender, or for its turn, would
+ * hold more than the body.
+ *
+ * @returns undefined where it cannot be
+ */
+function decodeWhole(
+  body: Buffer,
+  decode: Decoder,
+): Buffer | "too large" | undefined {
+  try {
+    return decode(body, { maxOutputLength: MAX_BODY_BYTES });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code === "ERR_BUFFER_TOO_LARGE" ? "too large" : undefined;
+  }
 }
 
 function answerTooLarge(response: Response): void {
-  closeAfter(response);
+  lingerBeforeClose(response);
   answerError(response, "payload_too_large");
 }
 
-function answerNoPlace(response: Response): void {
-  closeAfter(response);
-  response.locals["cause"] = "overloaded";
-  answerError(response, "unavailable");
-}
-
-/** The connection ends with the answer, and what is still sent is thrown away. */
-function closeAfter(response: Response): void {
-  response.set("Connection", "close");
-  if (response.socket) lingerBeforeClose(response.socket);
+function refuseToHold(response: Response): void {
+  lingerBeforeClose(response);
+  answerNoPlace(response);
 }
 
 /** Time for a sender far away to stop sending. */
 const LINGER_MS = 1_000;
 
 /**
- * Closing a socket on unread data resets it, and a sender that is still sending then sees the reset instead of
- * the answer (3 of 20 did). So only the answer's direction is closed at first; what still comes is thrown away.
+ * Ends the connection with the answer. Closing a socket on unread data resets it, and a sender that is still sending then
+ * sees the reset instead of the answer. So only the answer's direction is closed at first; what still comes is thrown away.
  */
-function lingerBeforeClose(socket: Socket): void {
+function lingerBeforeClose(response: Response): void {
+  response.set("Connection", "close");
+  const { socket } = response;
+  if (socket === null) return;
   socket.destroySoon = () => {
     socket.end();
     const timer = setTimeout(() => socket.destroy(), LINGER_MS);

@@ -7,10 +7,56 @@ import {
 import type { Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { promisify } from "node:util";
-import type { Express } from "express";
-import { answerJson, errorBody } from "./answers.ts";
+import type {
+  ErrorRequestHandler,
+  Express,
+  RequestHandler,
+  Router,
+} from "express";
+import express from "express";
+import { answerError, answerJson, errorBody } from "./answers.ts";
 import type { ErrorCode } from "./error-codes.ts";
 import { ERRORS } from "./error-codes.ts";
+
+/**
+ * An Express application of these routes, and of nothing that the hot path would pay for.
+ *
+ * @param report told of errors that are our fault; their own messages never leave the process
+ */
+export function createApp(
+  routers: readonly Router[],
+  report: (error: unknown) => void,
+): Express {
+  const app = express();
+  app.disable("x-powered-by");
+  app.set("etag", false);
+  app.use(...routers);
+  app.use(answerNotFound, createErrorHandler(report));
+  return app;
+}
+
+const answerNotFound: RequestHandler = (_request, response) => {
+  answerError(response, "not_found");
+};
+
+function createErrorHandler(
+  report: (error: unknown) => void,
+): ErrorRequestHandler {
+  return (error: unknown, _request, response, next) => {
+    if (response.headersSent) next(error);
+    // Express hangs a status on what is the sender's fault.
+    else if (
+      error instanceof Error &&
+      "status" in error &&
+      Number(error.status) < 500
+    )
+      answerError(response, "bad_request");
+    else {
+      report(error);
+      answerError(response, "unavailable");
+    }
+  };
+}
 
 export interface ListeningServer {
   readonly port: number;

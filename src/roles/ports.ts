@@ -1,12 +1,9 @@
 import type { Router } from "express";
 import type { Config } from "../config.ts";
-import { adminRoutes } from "../http/admin-routes.ts";
-import { createApp } from "../http/app.ts";
-import type { HealthChecks } from "../http/health-routes.ts";
-import { healthRoutes } from "../http/health-routes.ts";
-import { metricsRoute } from "../http/metrics-route.ts";
+import type { HealthChecks } from "../http/ops-routes.ts";
+import { adminRoutes, healthRoutes, metricsRoute } from "../http/ops-routes.ts";
 import type { ListeningServer } from "../http/server.ts";
-import { listen } from "../http/server.ts";
+import { createApp, listen } from "../http/server.ts";
 import { webhookRoute } from "../http/webhook-route.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Logger } from "../process/logger.ts";

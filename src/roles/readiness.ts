@@ -1,7 +1,7 @@
 import type { SchemaDifference } from "../../db/migrate.ts";
 import type { Config } from "../config.ts";
-import type { HealthChecks } from "../http/health-routes.ts";
-import { NotReadyError } from "../http/health-routes.ts";
+import type { HealthChecks } from "../http/ops-routes.ts";
+import { NotReadyError } from "../http/ops-routes.ts";
 import type { EventQueue } from "../queue/event-queue.ts";
 import type { WebhookReceiver } from "../receive-webhook.ts";
 import type { Database } from "../store/database.ts";

@@ -36,6 +36,31 @@ export function hasCodeField(json: string): boolean {
   return CODE_FIELD.test(json);
 }
 
+/** Event types whose whole purpose is to carry a code or a key. */
+const SENSITIVE_TYPES: ReadonlySet<string> = new Set([
+  "card.3ds.otp",
+  "card.verification.otp",
+  "card.activation.code",
+  "issuing.report.created",
+  "issuing.report.succeeded",
+]);
+
+/**
+ * Whether the body must not be kept. That of an event with a handler is always kept, since it is needed to reconcile:
+ * without the codes that should not be in it. An event without one may carry a code under any name beside the one that
+ * is found.
+ *
+ * @param eventType undefined when the body could not be read far enough to know
+ */
+export function isSensitive(
+  eventType: string | undefined,
+  hasHandler: boolean,
+  json: string,
+): boolean {
+  if (eventType !== undefined && SENSITIVE_TYPES.has(eventType)) return true;
+  return !hasHandler && hasCodeField(json);
+}
+
 /** Whether text that cannot be read as JSON seems to hold a code, or a card's number in the clear. */
 export function mayHoldCardSecret(text: string): boolean {
   return ODD_CODE_FIELD.test(text) || ODD_NUMBER_FIELD.test(text);
@@ -50,69 +75,43 @@ const SUSPECT = new RegExp(
   "i",
 );
 
+/** A name with its colon, a text, a bracket or a number. */
 const TOKEN = /("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}[\]]|-?\d[\d.eE+-]*/g;
 
+const IS_CODE = new RegExp(`^${CODE_NAME}$`, "i");
+const IS_NUMBER = new RegExp(`${NUMBER_NAME}$`, "i");
+const BIN = /"card_bin"\s*:\s*"?(\d+)/g;
+
 /**
- * Masks the card numbers of JSON that are in the clear and puts null for each code; the rest stays as it was sent.
+ * Masks the card numbers of JSON that are in the clear and puts null for each code, also inside of lists and objects
+ * under such a name; the rest stays as it was sent.
  *
  * @param json must be JSON
  * @returns the text itself where there is nothing of it
  */
 export function withoutCardSecrets(json: string): string {
   if (!SUSPECT.test(json)) return json;
-  const bins = new Set<string>();
-  const found = secretsIn(json, bins);
-  let copy = "";
-  let end = 0;
-  for (const { kind, token, at } of found) {
-    const safe =
-      kind === "code" ? "null" : numberToken(token, textOf(token), bins);
-    copy += json.slice(end, at) + safe;
-    end = at + token.length;
-  }
-  return copy + json.slice(end);
-}
-
-type Kind = "code" | "number";
-
-interface Found {
-  readonly kind: Kind;
-  /** The value as it is written. */
-  readonly token: string;
-  readonly at: number;
-}
-
-/** The values under the names of codes and numbers, also inside of lists and objects under such a name. */
-function secretsIn(json: string, bins: Set<string>): Found[] {
-  const found: Found[] = [];
-  const around: (Kind | undefined)[] = [];
-  let kind: Kind | undefined;
-  let name = "";
-  for (const { 0: token, 1: text, 2: colon, index: at } of json.matchAll(
-    TOKEN,
-  )) {
-    if (colon !== undefined) {
-      name = textOf(String(text));
-      kind = kindOf(name) ?? around.at(-1);
-    } else if (token === "{" || token === "[") {
-      around.push(kind);
-    } else if (token === "}" || token === "]") {
+  const bins = new Set([...json.matchAll(BIN)].map(([, bin = ""]) => bin));
+  /** Of the lists and objects that we are in, and of what comes next. */
+  const around: Kind[] = [];
+  let kind: Kind;
+  const safe = (token: string, text?: string, colon?: string): string => {
+    if (colon !== undefined)
+      kind = kindOf(textOf(String(text))) ?? around.at(-1);
+    else if (token === "{" || token === "[") around.push(kind);
+    else if (token === "}" || token === "]") {
       around.pop();
       kind = around.at(-1);
-    } else {
-      if (kind !== undefined && token !== '""')
-        found.push({ kind, token: text ?? token, at });
-      if (name === "card_bin") bins.add(textOf(token));
-      kind = around.at(-1);
-    }
-  }
-  return found;
+    } else if (kind === "code" && token !== '""') return "null";
+    else if (kind === "number") return maskToken(token, bins);
+    return token;
+  };
+  return json.replace(TOKEN, safe);
 }
 
-const IS_CODE = new RegExp(`^${CODE_NAME}$`, "i");
-const IS_NUMBER = new RegExp(`${NUMBER_NAME}$`, "i");
+type Kind = "code" | "number" | undefined;
 
-function kindOf(name: string): Kind | undefined {
+function kindOf(name: string): Kind {
   if (IS_CODE.test(name)) return "code";
   return IS_NUMBER.test(name) ? "number" : undefined;
 }
@@ -122,11 +121,8 @@ function textOf(token: string): string {
   return token.startsWith('"') ? (JSON.parse(token) as string) : token;
 }
 
-function numberToken(
-  token: string,
-  text: string,
-  bins: ReadonlySet<string>,
-): string {
+function maskToken(token: string, bins: ReadonlySet<string>): string {
+  const text = textOf(token);
   const masked = maskCardNumber(text, bins);
   return masked === text ? token : JSON.stringify(masked);
 }

@@ -1,28 +1,41 @@
+import { isUtf8 } from "node:buffer";
 import type { CardEvent } from "../domain/card-event.ts";
 import type { Instant } from "../domain/instant.ts";
-import { mayHoldCardSecret, withoutCardSecrets } from "./card-secrets.ts";
+import {
+  isSensitive,
+  mayHoldCardSecret,
+  withoutCardSecrets,
+} from "./card-secrets.ts";
 import type { Envelope } from "./envelope.ts";
-import { optionalEnvelopeFields, readEnvelope } from "./envelope.ts";
+import { envelopeFields, toEnvelope } from "./envelope.ts";
+import { eventType } from "./event-types/event-type.ts";
 import { findEventType, optionalFields } from "./event-types/index.ts";
 import type { Issue } from "./fields.ts";
-import { faultsIn, isAbsent, isObject, issuesOf, readId } from "./fields.ts";
-import { parseJson, parseJsonText } from "./parse-json.ts";
-import { isSensitive } from "./sensitive.ts";
+import {
+  attempt,
+  isObject,
+  optional,
+  optionalNames,
+  readFields,
+  readId,
+} from "./fields.ts";
+import { parseJsonText } from "./parse-json.ts";
 
 export type { Issue } from "./fields.ts";
 
-const CARD_ID = ["data", "card_id"];
+/** Of an event that has no handler, this alone is looked at. */
+const unhandled = eventType("", { card_id: optional(readId) }, () => undefined);
 
 /** Every field that can be unreadable, by its path in the delivered JSON. */
 export const unreadableFields: readonly string[] = [
-  ...optionalEnvelopeFields,
-  CARD_ID.join("."),
+  ...optionalNames(envelopeFields),
+  ...unhandled.optionalFields,
   ...optionalFields,
 ];
 
 /** Which field an issue is about: one of `unreadableFields`, whatever part of it is wrong. */
 export function fieldOf({ path }: Issue): string {
-  return path.split(".").slice(0, CARD_ID.length).join(".");
+  return path.split(".").slice(0, 2).join(".");
 }
 
 /** When a delivery was signed and received; the data itself often does not say. */
@@ -31,22 +44,26 @@ export interface DeliveryTimes {
   readonly receivedAt: Instant;
 }
 
-interface Legible {
+/** The text of an event, where it is JSON. */
+interface Kept {
   /** The exact text that was signed, or what may be kept of it. */
   readonly text: string;
   /** True when a card's number was masked in the text, or a code was taken out of it. */
   readonly isRedacted: boolean;
-  /** True when the text must not be kept. */
-  readonly isSensitive: boolean;
 }
 
-export type DecodedEvent = Legible & {
-  readonly envelope: Envelope;
+interface Legible extends Kept {
+  /** True when the text must not be kept. */
+  readonly isSensitive: boolean;
   /** From `data.card_id`, also for types without a handler. */
   readonly cardId: string | undefined;
+}
+
+export interface DecodedEvent extends Legible {
+  readonly envelope: Envelope;
   /** Optional fields that cannot be read: they count as not stated. */
   readonly unreadable: readonly Issue[];
-};
+}
 
 export type Decoded =
   | (DecodedEvent & { readonly kind: "known"; readonly event: CardEvent })
@@ -57,95 +74,64 @@ export type Decoded =
       readonly issues: readonly Issue[];
       readonly eventId: string | undefined;
       readonly eventType: string | undefined;
-      readonly cardId: string | undefined;
     })
   | { readonly kind: "not-json"; readonly isSensitive: boolean };
 
 /** Reads the bytes of a delivery into our words. Never throws, whatever the bytes. */
 export function decodeEvent(rawBody: Buffer, times: DeliveryTimes): Decoded {
-  const parsed = parseJson(rawBody);
-  if (parsed.kind === "not-json") {
-    return {
-      kind: "not-json",
-      isSensitive: mayHoldCardSecret(rawBody.toString("latin1")),
-    };
-  }
-  return decodeValue(parsed.text, parsed.value, times);
+  return isUtf8(rawBody)
+    ? decodeKeptEvent(rawBody.toString("utf8"), times)
+    : notJson(rawBody.toString("latin1"));
 }
 
 /** Reads an event that was decoded before and kept, by the rules of today. A body that was edited may be anything. */
-export function decodeKeptEvent(text: string, times: DeliveryTimes): Decoded {
+export function decodeKeptEvent(signed: string, times: DeliveryTimes): Decoded {
+  let input: unknown;
   try {
-    return decodeValue(text, parseJsonText(text), times);
-  } catch (error) {
-    if (error instanceof SyntaxError)
-      return { kind: "not-json", isSensitive: false };
-    throw error;
+    input = parseJsonText(signed);
+  } catch {
+    return notJson(signed);
   }
-}
-
-function decodeValue(
-  signed: string,
-  value: unknown,
-  times: DeliveryTimes,
-): Decoded {
   const text = withoutCardSecrets(signed);
-  const isRedacted = text !== signed;
-  const kept = { text, isRedacted };
-  const read = isRedacted ? parseJsonText(text) : value;
-  const outer = readEnvelope(read);
-  return "value" in outer
-    ? decodeData(kept, outer.value.envelope, outer.value.unreadable, times)
-    : malformed(kept, read, issuesOf(faultsIn(outer), []));
-}
-
-type Kept = Omit<Legible, "isSensitive">;
-
-function decodeData(
-  kept: Kept,
-  envelope: Envelope,
-  unreadableOuter: readonly Issue[],
-  times: DeliveryTimes,
-): Decoded {
-  const { eventId, eventType, sourceId, data } = envelope;
-  const type = findEventType(eventType);
+  const kept = { text, isRedacted: text !== signed };
+  if (kept.isRedacted) input = parseJsonText(text);
+  if (!isObject(input)) {
+    const issues = [{ path: "", message: "must be an object" }];
+    return withoutEnvelope(kept, {}, issues);
+  }
+  const outer = readFields(envelopeFields, input, "");
+  if ("issues" in outer) return withoutEnvelope(kept, input, outer.issues);
+  const { data } = outer.values;
+  const envelope = toEnvelope(outer.values);
+  const { eventId, eventType, sourceId } = envelope;
+  const type = findEventType(eventType) ?? unhandled;
   const legible = {
     ...kept,
-    isSensitive: isSensitive(eventType, type !== undefined, kept.text),
+    isSensitive: isSensitive(eventType, type !== unhandled, text),
+    cardId: idIn(data, "card_id"),
   };
-  const cardId = idIn(data, "card_id");
-  if (type === undefined) {
-    const unreadable = [...unreadableOuter, ...faultsOfCardId(data)];
-    return { kind: "unhandled", ...legible, envelope, cardId, unreadable };
+  const inner = type.decode(data, { origin: { eventId, ...times }, sourceId });
+  if ("issues" in inner) {
+    const { issues } = inner;
+    return { kind: "malformed", ...legible, eventId, eventType, issues };
   }
-  const decoded = type.decode(data, { eventId, sourceId, ...times });
-  if (!decoded.success) {
-    const { issues } = decoded;
-    return {
-      kind: "malformed",
-      ...legible,
-      eventId,
-      eventType,
-      cardId,
-      issues,
-    };
-  }
-  const unreadable = [...unreadableOuter, ...decoded.unreadable];
-  const { event } = decoded;
-  return { kind: "known", ...legible, envelope, cardId, event, unreadable };
+  const { event } = inner;
+  const unreadable = [...outer.unreadable, ...inner.unreadable];
+  return event === undefined
+    ? { kind: "unhandled", ...legible, envelope, unreadable }
+    : { kind: "known", ...legible, envelope, unreadable, event };
 }
 
-function faultsOfCardId(data: Envelope["data"]): Issue[] {
-  const cardId = data["card_id"];
-  return isAbsent(cardId) ? [] : issuesOf(faultsIn(readId(cardId)), CARD_ID);
+function notJson(text: string): Decoded {
+  return { kind: "not-json", isSensitive: mayHoldCardSecret(text) };
 }
 
-function malformed(
+/** Of an envelope that is refused, what can be read is told. */
+function withoutEnvelope(
   kept: Kept,
-  value: unknown,
+  fields: Readonly<Record<string, unknown>>,
   issues: readonly Issue[],
 ): Decoded {
-  const fields = isObject(value) ? value : {};
   const eventType = idIn(fields, "event_type");
   // The two names may be swapped; what cannot be read is rather not kept.
   const names = [eventType, idIn(fields, "event_name")];
@@ -165,6 +151,6 @@ function idIn(
   fields: Readonly<Record<string, unknown>>,
   name: string,
 ): string | undefined {
-  const reading = readId(fields[name]);
+  const reading = attempt(() => readId(fields[name]));
   return "value" in reading ? reading.value : undefined;
 }

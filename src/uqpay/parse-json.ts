@@ -1,20 +1,4 @@
-import { isUtf8 } from "node:buffer";
 import { LosslessNumber, parse } from "lossless-json";
-
-export type ParsedJson =
-  | { readonly kind: "parsed"; readonly text: string; readonly value: unknown }
-  | { readonly kind: "not-json" };
-
-/** Reads bytes as UTF-8 JSON. */
-export function parseJson(rawBody: Buffer): ParsedJson {
-  if (!isUtf8(rawBody)) return { kind: "not-json" };
-  const text = rawBody.toString("utf8");
-  try {
-    return { kind: "parsed", text, value: parseJsonText(text) };
-  } catch {
-    return { kind: "not-json" };
-  }
-}
 
 const BYTE_ORDER_MARK = "\ufeff";
 

@@ -15,11 +15,15 @@ import {
   findEventType,
   handledEventTypes,
 } from "../../src/uqpay/event-types/index.ts";
-import { readAmount, readInstant } from "../../src/uqpay/fields.ts";
+import * as fields from "../../src/uqpay/fields.ts";
 import { numeralOf, parseJsonText } from "../../src/uqpay/parse-json.ts";
 import { sign, verifySignature } from "../../src/uqpay/signature.ts";
 import { at, authorizationAfter, cardAfter } from "../support/events.ts";
 import { payload, payloadNames } from "../support/fixtures.ts";
+import { outcomeOf } from "../support/readings.ts";
+
+const readAmount = outcomeOf(fields.readAmount);
+const readInstant = outcomeOf(fields.readInstant);
 
 const times = { signedAt: at("10:00:00"), receivedAt: at("10:00:01") };
 

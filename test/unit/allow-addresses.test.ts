@@ -1,9 +1,8 @@
 import { afterAll, describe, expect, test } from "@jest/globals";
 import { Router } from "express";
 import { allowAddresses } from "../../src/http/allow-addresses.ts";
-import { createApp } from "../../src/http/app.ts";
 import type { ListeningServer } from "../../src/http/server.ts";
-import { listen } from "../../src/http/server.ts";
+import { createApp, listen } from "../../src/http/server.ts";
 
 const servers: ListeningServer[] = [];
 

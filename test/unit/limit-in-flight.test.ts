@@ -4,10 +4,9 @@ import { once } from "node:events";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { Router } from "express";
-import { createApp } from "../../src/http/app.ts";
 import { limitInFlight } from "../../src/http/limit-in-flight.ts";
 import type { ListeningServer } from "../../src/http/server.ts";
-import { listen } from "../../src/http/server.ts";
+import { createApp, listen } from "../../src/http/server.ts";
 import { readRawBody } from "../../src/http/read-raw-body.ts";
 import { waitFor } from "../support/wait-for.ts";
 
@@ -28,7 +27,7 @@ beforeEach(async () => {
     large: 1,
     largeFromBytes: 100,
   });
-  router.post("/", guard, ...readRawBody(hold), async (request, response) => {
+  router.post("/", guard, readRawBody(hold), async (request, response) => {
     if (String(request.body).startsWith("held")) await released;
     response.json({});
   });

@@ -1,16 +1,13 @@
-import { z } from "zod";
-import type { Reading } from "../fields.ts";
 import {
   listOf,
+  objectOf,
   optional,
-  part,
   readAmount,
   readId,
   readInstantOrUnset,
   readMcc,
   readStatus,
   readText,
-  readWith,
   readWord,
   required,
 } from "../fields.ts";
@@ -18,35 +15,29 @@ import { eventType } from "./event-type.ts";
 
 const NO_MERCHANT = "must be an object or a list of objects";
 
-const merchant = z.object(
-  {
-    category_code: part(readMcc),
-    name: part(readText),
-    city: part(readText),
-    country: part(readText),
-  },
-  { error: NO_MERCHANT },
-);
-
 /** A transaction has one merchant; why it comes as a list, no page says. */
 const MOST_MERCHANTS = 100;
 
-const readMerchant = readWith(merchant);
+const readMerchant = objectOf(
+  {
+    category_code: readMcc,
+    name: readText,
+    city: readText,
+    country: readText,
+  },
+  NO_MERCHANT,
+);
 const readMerchants = listOf(readMerchant, MOST_MERCHANTS, NO_MERCHANT);
 
 /** A list in webhooks, of which the first one counts; an object in REST answers and in the SDKs' types. */
-function readMerchantData(
-  input: unknown,
-): Reading<z.output<typeof merchant> | undefined> {
-  if (!Array.isArray(input)) return readMerchant(input);
-  const list = readMerchants(input);
-  return "value" in list ? { value: list.value[0] } : list;
+function readMerchantData(input: unknown) {
+  return Array.isArray(input) ? readMerchants(input)[0] : readMerchant(input);
 }
 
 /** Approved, declined or pending, although UQPAY's page says "approved": the status in it tells. */
 export const authorization = eventType(
   "issuing.transaction.authorization",
-  z.object({
+  {
     card_id: required(readId),
     transaction_status: required(readStatus),
     transaction_id: optional(readId),
@@ -67,44 +58,36 @@ export const authorization = eventType(
     merchant_data: optional(readMerchantData),
     transaction_time: optional(readInstantOrUnset),
     posted_time: optional(readInstantOrUnset),
-  }),
-  (data, { eventId, sourceId, signedAt, receivedAt }) => {
-    const merchant = data.merchant_data;
-    return {
-      kind: "authorization-reported",
-      eventId,
-      signedAt,
-      receivedAt,
-      cardId: data.card_id,
-      // Abbreviated samples have no transaction_id; the envelope's source_id is the same id there.
-      transactionId: data.transaction_id ?? sourceId ?? eventId,
-      happenedAt: data.transaction_time ?? data.posted_time,
-      facts: {
-        card_number: data.card_number,
-        cardholder_id: data.cardholder_id,
-        available_balance: data.card_available_balance,
-      },
-      transaction: {
-        cardholder_id: data.cardholder_id,
-        transaction_type: data.transaction_type,
-        transaction_status: data.transaction_status,
-        description: data.description,
-        transaction_amount: data.transaction_amount,
-        transaction_currency: data.transaction_currency,
-        billing_amount: data.billing_amount,
-        billing_currency: data.billing_currency,
-        transaction_fee: data.transaction_fee,
-        transaction_fee_currency: data.transaction_fee_currency,
-        authorization_code: data.authorization_code,
-        original_transaction_id: data.original_transaction_id,
-        wallet_type: data.wallet_type,
-        mcc: merchant?.category_code,
-        merchant_name: merchant?.name,
-        merchant_city: merchant?.city,
-        merchant_country: merchant?.country,
-        transaction_time: data.transaction_time,
-        posted_time: data.posted_time,
-      },
-    };
   },
+  (
+    {
+      card_id,
+      transaction_id,
+      card_number,
+      card_available_balance,
+      merchant_data: merchant,
+      // The others are called as the columns that keep them.
+      ...columns
+    },
+    { origin, sourceId },
+  ) => ({
+    kind: "authorization-reported",
+    ...origin,
+    cardId: card_id,
+    // Abbreviated samples have no transaction_id; the envelope's source_id is the same id there.
+    transactionId: transaction_id ?? sourceId ?? origin.eventId,
+    happenedAt: columns.transaction_time ?? columns.posted_time,
+    facts: {
+      card_number,
+      cardholder_id: columns.cardholder_id,
+      available_balance: card_available_balance,
+    },
+    transaction: {
+      ...columns,
+      mcc: merchant?.category_code,
+      merchant_name: merchant?.name,
+      merchant_city: merchant?.city,
+      merchant_country: merchant?.country,
+    },
+  }),
 );

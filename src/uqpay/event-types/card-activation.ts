@@ -1,4 +1,3 @@
-import { z } from "zod";
 import { optional, readId, readStatus, required } from "../fields.ts";
 import { cardFactFields, factsOf } from "./card-snapshot.ts";
 import { eventType } from "./event-type.ts";
@@ -9,16 +8,14 @@ import { eventType } from "./event-type.ts";
  */
 export const cardActivation = eventType(
   "card.activation.status",
-  z.object({
+  {
     ...cardFactFields,
     card_id: required(readId),
     activation_status: optional(readStatus),
-  }),
-  (data, { eventId, signedAt, receivedAt }) => ({
+  },
+  (data, { origin }) => ({
     kind: "card-observed",
-    eventId,
-    signedAt,
-    receivedAt,
+    ...origin,
     cardId: data.card_id,
     status: data.activation_status === "ACTIVATED" ? "ACTIVE" : undefined,
     facts: factsOf(data),

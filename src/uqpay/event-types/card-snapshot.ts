@@ -1,18 +1,16 @@
-import { z } from "zod";
 import type { Facts } from "../../domain/card-event.ts";
 import type { JsonObject } from "../../domain/json.ts";
-import type { Reading, Stated } from "../fields.ts";
+import type { Reader, ValuesOf } from "../fields.ts";
 import {
   listOf,
+  objectOf,
   optional,
   orAbsent,
-  part,
   readAmount,
   readGluedAmount,
   readId,
   readJsonObject,
   readMcc,
-  readWith,
   readWord,
 } from "../fields.ts";
 
@@ -22,9 +20,8 @@ import {
  */
 
 /** REST examples have `[]` in place of an object that says nothing. */
-function orEmptyList<Value>(read: (input: unknown) => Reading<Value>) {
-  return (input: unknown): Reading<Value | undefined> =>
-    isEmptyList(input) ? { value: undefined } : read(input);
+function orEmptyList<Value>(read: Reader<Value>): Reader<Value | undefined> {
+  return (input) => (isEmptyList(input) ? undefined : read(input));
 }
 
 function isEmptyList(input: unknown): boolean {
@@ -40,35 +37,42 @@ const readMccs = listOf(
   "must be a list of merchant category codes",
 );
 
+const readMccLists = objectOf({ allowed_mcc: readMccs, blocked_mcc: readMccs });
+
+/** The object is kept as it was delivered, and its two lists are read out of it. */
+function readRiskControl(input: unknown): Facts {
+  const risk_control = readJsonObject(input);
+  const { allowed_mcc, blocked_mcc } = readMccLists(input);
+  return {
+    allowed_mcc: statedMccs(allowed_mcc),
+    blocked_mcc: statedMccs(blocked_mcc),
+    risk_control,
+  };
+}
+
 /** REST shows the unused one of the two lists as null. */
 function statedMccs(codes: readonly (string | undefined)[] = []): string[] {
   return codes.filter((code) => code !== undefined);
 }
 
-/** The object is kept as it was delivered, and its two lists are read out of it. */
-const readRiskControl = readKept(
-  z.object({ allowed_mcc: part(readMccs), blocked_mcc: part(readMccs) }),
-  (lists, delivered) => ({
-    allowed_mcc: statedMccs(lists.allowed_mcc),
-    blocked_mcc: statedMccs(lists.blocked_mcc),
-    risk_control: delivered,
-  }),
-);
+const readAmountAndInterval = objectOf({
+  amount: readAmount,
+  interval: readWord,
+});
 
-/** There are five intervals, and one of them works (spending-controls guide). */
-const MOST_CONTROLS = 100;
-
-const readSpendingControl = readKept(
-  z.object({ amount: part(readAmount), interval: part(readWord) }),
-  (
-    { amount, interval },
-    { amount: _, interval: __, ...others },
-  ): JsonObject => ({
+/** Kept as it was delivered, but for its amount and its interval. */
+function readSpendingControl(input: unknown): JsonObject {
+  const { amount: _, interval: __, ...others } = readJsonObject(input);
+  const { amount, interval } = readAmountAndInterval(input);
+  return {
     ...others,
     ...(amount !== undefined && { amount }),
     ...(interval !== undefined && { interval }),
-  }),
-);
+  };
+}
+
+/** There are five intervals, and one of them works (spending-controls guide). */
+const MOST_CONTROLS = 100;
 
 const readSpendingControls = listOf(
   readSpendingControl,
@@ -76,33 +80,17 @@ const readSpendingControls = listOf(
   "must be a list",
 );
 
-/** An object of which some fields are read, and the others kept as they came. */
-function readKept<Shape extends z.ZodType, Value>(
-  shape: Shape,
-  build: (fields: z.output<Shape>, delivered: JsonObject) => Value,
-) {
-  const readShape = readWith(shape);
-  return (input: unknown): Reading<Value> => {
-    const delivered = readJsonObject(input);
-    if (!("value" in delivered)) return delivered;
-    const fields = readShape(input);
-    return "value" in fields
-      ? { value: build(fields.value, delivered.value) }
-      : fields;
-  };
-}
-
 /** `{"": ""}` is how one real payload writes "no metadata", and REST has `[]`. */
-function readMetadata(input: unknown): Reading<JsonObject> {
-  const object = readJsonObject(isEmptyList(input) ? {} : input);
-  if (!("value" in object) || object.value[""] !== "") return object;
-  const pairs = Object.entries(object.value).filter(([key]) => key !== "");
-  return { value: Object.fromEntries(pairs) };
+function readMetadata(input: unknown): JsonObject {
+  const { "": unnamed, ...named } = readJsonObject(
+    isEmptyList(input) ? {} : input,
+  );
+  return unnamed === undefined || unnamed === ""
+    ? named
+    : { ...named, "": unnamed };
 }
 
-const readCardholder = readWith(
-  z.object({ cardholder_id: part(readId) }, { error: "must be an object" }),
-);
+const readCardholder = objectOf({ cardholder_id: readId });
 
 /** What may be said of a card besides its id and status, by the names of the wire. */
 export const cardFactFields = {
@@ -127,13 +115,11 @@ export const cardFactFields = {
   metadata: optional(readMetadata),
 };
 
-type CardSnapshot = Stated<z.output<z.ZodObject<typeof cardFactFields>>>;
-
 /**
  * The facts of a snapshot, by the columns of `cards`; of two names that can both be read the webhook's own wins. The
  * two lists of the risk controls have columns of their own.
  */
-export function factsOf(snapshot: CardSnapshot): Facts {
+export function factsOf(snapshot: ValuesOf<typeof cardFactFields>): Facts {
   return {
     card_number: snapshot.card_number,
     card_bin: snapshot.card_bin,

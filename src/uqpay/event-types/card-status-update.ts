@@ -1,4 +1,3 @@
-import { z } from "zod";
 import {
   optional,
   readId,
@@ -13,18 +12,16 @@ import { eventType } from "./event-type.ts";
 /** Announces a change of status. Any status may come, also one that no page lists. */
 export const cardStatusUpdate = eventType(
   "card.status.update.succeeded",
-  z.object({
+  {
     ...cardFactFields,
     card_id: required(readId),
     card_status: required(readStatus),
     update_time: required(readInstant),
     update_reason: optional(readText),
-  }),
-  (data, { eventId, signedAt, receivedAt }) => ({
+  },
+  (data, { origin }) => ({
     kind: "status-announced",
-    eventId,
-    signedAt,
-    receivedAt,
+    ...origin,
     cardId: data.card_id,
     status: data.card_status,
     reason: data.update_reason,

@@ -16,10 +16,6 @@ const eventTypes: readonly EventType[] = [
   authorization,
 ];
 
-const byName: ReadonlyMap<string, EventType> = new Map(
-  eventTypes.map((type) => [type.name, type]),
-);
-
 export const handledEventTypes: readonly string[] = eventTypes.map(
   ({ name }) => name,
 );
@@ -31,5 +27,5 @@ export const optionalFields: readonly string[] = [
 
 /** @returns undefined for an event type that has no handler */
 export function findEventType(name: string): EventType | undefined {
-  return byName.get(name);
+  return eventTypes.find((type) => type.name === name);
 }

@@ -1,18 +1,19 @@
 import { describe, expect, test } from "@jest/globals";
-import {
-  isObject,
-  readAmount,
-  readGluedAmount,
-  readId,
-  readInstant,
-  readInstantOrUnset,
-  readJsonObject,
-  readMcc,
-  readStatus,
-  readText,
-  readWord,
-} from "../../../src/uqpay/fields.ts";
+import * as fields from "../../../src/uqpay/fields.ts";
 import { parseJsonText } from "../../../src/uqpay/parse-json.ts";
+import { outcomeOf } from "../../support/readings.ts";
+
+const { isObject } = fields;
+const readAmount = outcomeOf(fields.readAmount);
+const readGluedAmount = outcomeOf(fields.readGluedAmount);
+const readId = outcomeOf(fields.readId);
+const readInstant = outcomeOf(fields.readInstant);
+const readInstantOrUnset = outcomeOf(fields.readInstantOrUnset);
+const readJsonObject = outcomeOf(fields.readJsonObject);
+const readMcc = outcomeOf(fields.readMcc);
+const readStatus = outcomeOf(fields.readStatus);
+const readText = outcomeOf(fields.readText);
+const readWord = outcomeOf(fields.readWord);
 
 const aFault = { fault: expect.any(String) };
 
@@ -481,4 +482,14 @@ describe("an object that is kept as it came", () => {
   function nested(depth: number): object {
     return depth === 1 ? {} : { deeper: nested(depth - 1) };
   }
+});
+
+test("a mistake of ours is no field that cannot be read", () => {
+  const mistaken = fields.optional(() => {
+    throw new TypeError("a mistake");
+  });
+
+  expect(() => fields.readFields({ mistaken }, { mistaken: 1 }, "")).toThrow(
+    TypeError,
+  );
 });

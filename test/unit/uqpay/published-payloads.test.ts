@@ -334,7 +334,6 @@ function expected(
     eventName: "ISSUING",
     version: delivered.version,
     sourceId: delivered.source_id,
-    data: delivered.data,
   };
   if (meaning.kind === "unhandled") {
     const { isSensitive = false, cardId } = meaning;
