@@ -4,67 +4,6 @@ import { parseDatabaseUrl } from "./store/database-url.ts";
 import type { NearMiss } from "./process/near-miss.ts";
 import { findNearMisses } from "./process/near-miss.ts";
 
-/** Everything that can be configured, read once. Frozen; see `.env.example` for each variable's reason. */
-export interface Config {
-  readonly isProduction: boolean;
-  readonly http: {
-    readonly host: string;
-    readonly port: number;
-    /** Where `/metrics` and `/admin` are served; undefined: on `port`. */
-    readonly opsPort: number | undefined;
-    readonly adminToken: string | undefined;
-    /** IP addresses and CIDR ranges that may deliver; undefined: all. */
-    readonly allowedAddresses: readonly string[] | undefined;
-    /** Proxies whose X-Forwarded-For is believed: a number of hops, or addresses; undefined: none. */
-    readonly trustedProxies: number | readonly string[] | undefined;
-    /** How long a connection without a request is kept. */
-    readonly keepAliveMs: number;
-  };
-  readonly role: "all" | "api" | "worker";
-  readonly webhook: {
-    readonly secrets: readonly string[];
-    readonly toleranceSeconds: number;
-    /** True when no secret was configured and the public development secret is in use. */
-    readonly isDevelopmentSecret: boolean;
-  };
-  readonly postgres: {
-    /** Undefined: the embedded PostgreSQL. */
-    readonly url: string | undefined;
-    /** Of each of the two pools: the receiver's and the worker's. */
-    readonly maxConnections: number;
-  };
-  readonly queue: {
-    /** Undefined: the queue is in PostgreSQL. */
-    readonly redisUrl: string | undefined;
-    readonly prefix: string;
-    readonly concurrency: number;
-    readonly maxAttempts: number;
-    readonly firstRetryDelayMs: number;
-    readonly requeuePeriodMs: number;
-  };
-  /** Bodies older than this are dropped; undefined: none ever. */
-  readonly retentionDays: number | undefined;
-  readonly logLevel: LogLevel;
-  /** How long it is not ready, and still answers, before it stops. */
-  readonly shutdownDelayMs: number;
-  readonly shutdownTimeoutMs: number;
-  /** The process ends itself when its event loop stands still for so long. */
-  readonly hangTimeoutMs: number;
-  /** Variables that are set, not known, and read like one that is. */
-  readonly nearMisses: readonly NearMiss[];
-}
-
-const logLevels = [
-  "fatal",
-  "error",
-  "warn",
-  "info",
-  "debug",
-  "trace",
-  "silent",
-] as const;
-export type LogLevel = (typeof logLevels)[number];
-
 /** A configuration that cannot work. The message names every variable that is wrong, and no value. */
 export class ConfigError extends Error {
   constructor(message: string) {
@@ -87,7 +26,7 @@ const QUOTED =
 const BLANK_ENDS =
   "has a blank or a line end at one of its ends: write it without";
 
-// As in uqpay/fields.ts: no code is generated from strings.
+// A payment service generates no code from strings, which zod does otherwise to read objects faster.
 z.config({ jitless: true });
 
 const schema = z.object({
@@ -149,15 +88,17 @@ const schema = z.object({
   EVENT_RETRY_DELAY_MS: whole(1, 60_000).default(1_000),
   REQUEUE_PERIOD_MS: whole(100, 60_000).default(5_000),
   RETENTION_DAYS: whole(1, 36_500).optional(),
-  LOG_LEVEL: z.enum(logLevels).default("info"),
+  LOG_LEVEL: z
+    .enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"])
+    .default("info"),
   KEEP_ALIVE_SECONDS: whole(1, 86_400).default(65),
   HANG_TIMEOUT_MS: whole(2_000, 600_000).default(30_000),
   SHUTDOWN_DELAY_MS: whole(0, 600_000).optional(),
   SHUTDOWN_TIMEOUT_MS: whole(1_000, 600_000).default(25_000),
 });
 
-/** Taken as they are: a blank would be part of the key. */
-const SECRETS: readonly string[] = ["UQPAY_WEBHOOK_SECRET", "ADMIN_TOKEN"];
+/** Of these a blank would be part of the key. */
+const KEYS: readonly string[] = ["UQPAY_WEBHOOK_SECRET", "ADMIN_TOKEN"];
 
 /** What may come from a file instead, as orchestrators mount secrets: `DATABASE_URL_FILE=/run/secrets/…`. */
 const FROM_FILE = [
@@ -165,7 +106,7 @@ const FROM_FILE = [
   "DATABASE_URL",
   "REDIS_URL",
   "ADMIN_TOKEN",
-] as const;
+];
 
 /** Every variable that is read. */
 const KNOWN: readonly string[] = [
@@ -173,10 +114,14 @@ const KNOWN: readonly string[] = [
   ...FROM_FILE.map((name) => `${name}_FILE`),
 ];
 
-/** Where `/metrics` and `/admin` are in production: not on the port that is made public. */
-const OPS_PORT = 9090;
-
 type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What is wrong, by the name of the variable. */
+type Faults = Map<string, string>;
+
+/** Everything that can be configured, read once. Frozen; see `.env.example` for each variable's reason. */
+export type Config = ReturnType<typeof toConfig>;
+export type LogLevel = Config["logLevel"];
 
 /**
  * Reads the configuration from the environment. A variable that is set to nothing, or to blanks, counts as not set.
@@ -188,46 +133,68 @@ export function loadConfig(
   environment: Environment,
   readFile: (path: string) => string = refuseFiles,
 ): Config {
-  const set = Object.entries(environment).filter(
-    ([, value]) => value !== undefined && value.trim() !== "",
-  );
-  const { variables, faults } = resolveFiles(Object.fromEntries(set), readFile);
-  const quoted = KNOWN.filter((name) => isQuoted(variables[name] ?? ""));
-  faults.push(...quoted.map((name) => `  ${name}: ${QUOTED}`));
-  const parsed = schema.safeParse(without(variables, quoted));
+  const variables: Record<string, string> = {};
+  for (const [name, value = ""] of Object.entries(environment))
+    if (value.trim() !== "") variables[name] = withoutBlanks(name, value);
+  const nearMisses = findNearMisses(Object.keys(variables), KNOWN);
+  const faults: Faults = new Map();
+  for (const name of KNOWN)
+    if (isQuoted(variables[name] ?? "")) faults.set(name, QUOTED);
+  readFiles(variables, readFile, faults);
   if (variables["NODE_ENV"] === "production")
-    faults.push(...faultsInProduction(variables));
-  if (!parsed.success) faults.push(...parsed.error.issues.map(describeIssue));
-  const nearMisses = findNearMisses(
-    set.map(([name]) => name),
-    KNOWN,
+    checkProduction(variables, faults);
+  const unquoted = Object.entries(variables).filter(
+    ([name]) => faults.get(name) !== QUOTED,
   );
-  if (!parsed.success || faults.length > 0) {
-    const hints = nearMisses.map(
-      ({ name, nearest }) =>
-        `  (${name} is set and not known: is ${nearest} meant?)`,
+  const parsed = schema.safeParse(Object.fromEntries(unquoted));
+  for (const issue of parsed.error?.issues ?? [])
+    faults.set(issue.path.join("."), withoutValue(issue.message));
+  const config = parsed.data && toConfig(parsed.data, nearMisses);
+  if (
+    config &&
+    config.http.port !== 0 &&
+    config.http.opsPort === config.http.port
+  )
+    faults.set(
+      "OPS_PORT",
+      `must be another port than PORT (in production it is ${OPS_PORT} unless it is set)`,
     );
+  if (config === undefined || faults.size > 0)
     throw new ConfigError(
-      `The configuration is wrong:\n${[...faults, ...hints].join("\n")}`,
+      [
+        "The configuration is wrong:",
+        ...Array.from(faults, ([name, fault]) => `  ${name}: ${fault}`),
+        ...nearMisses.map(
+          ({ name, nearest }) =>
+            `  (${name} is set and not known: is ${nearest} meant?)`,
+        ),
+      ].join("\n"),
     );
-  }
-  const env = parsed.data;
+  return deepFreeze(config);
+}
+
+/** Where `/metrics` and `/admin` are in production: not on the port that is made public. */
+const OPS_PORT = 9090;
+
+function toConfig(
+  env: z.output<typeof schema>,
+  nearMisses: readonly NearMiss[],
+) {
   const isProduction = env.NODE_ENV === "production";
-  const opsPort = env.OPS_PORT ?? (isProduction ? OPS_PORT : undefined);
-  if (opsPort === env.PORT && opsPort !== 0)
-    throw new ConfigError(
-      `The configuration is wrong:\n  OPS_PORT: must be another port than PORT (in production it is ${String(OPS_PORT)} unless it is set)`,
-    );
-  return deepFreeze({
+  return {
     isProduction,
     http: {
       // In development the secret is public, so only this machine may send.
       host: env.HOST ?? (isProduction ? "0.0.0.0" : "127.0.0.1"),
       port: env.PORT,
-      opsPort,
+      /** Where `/metrics` and `/admin` are served; undefined: on `port`. */
+      opsPort: env.OPS_PORT ?? (isProduction ? OPS_PORT : undefined),
       adminToken: env.ADMIN_TOKEN,
+      /** IP addresses and CIDR ranges that may deliver; undefined: all. */
       allowedAddresses: env.UQPAY_ALLOWED_ADDRESSES,
+      /** Proxies whose X-Forwarded-For is believed: a number of hops, or addresses; undefined: none. */
       trustedProxies: env.TRUSTED_PROXIES,
+      /** How long a connection without a request is kept. */
       keepAliveMs: env.KEEP_ALIVE_SECONDS * 1_000,
     },
     role: env.ROLE,
@@ -236,8 +203,14 @@ export function loadConfig(
       toleranceSeconds: env.UQPAY_SIGNATURE_TOLERANCE_SECONDS,
       isDevelopmentSecret: env.UQPAY_WEBHOOK_SECRET === undefined,
     },
-    postgres: { url: env.DATABASE_URL, maxConnections: env.DATABASE_POOL_SIZE },
+    postgres: {
+      /** Undefined: the embedded PostgreSQL. */
+      url: env.DATABASE_URL,
+      /** Of each of the two pools: the receiver's and the worker's. */
+      maxConnections: env.DATABASE_POOL_SIZE,
+    },
     queue: {
+      /** Undefined: the queue is in PostgreSQL. */
       redisUrl: env.REDIS_URL,
       prefix: env.QUEUE_PREFIX,
       concurrency: env.WORKER_CONCURRENCY,
@@ -245,74 +218,60 @@ export function loadConfig(
       firstRetryDelayMs: env.EVENT_RETRY_DELAY_MS,
       requeuePeriodMs: env.REQUEUE_PERIOD_MS,
     },
+    /** Bodies older than this are dropped; undefined: none ever. */
     retentionDays: env.RETENTION_DAYS,
     logLevel: env.LOG_LEVEL,
+    /** How long it is not ready, and still answers, before it stops. */
     shutdownDelayMs: env.SHUTDOWN_DELAY_MS ?? (isProduction ? 2_000 : 0),
     shutdownTimeoutMs: env.SHUTDOWN_TIMEOUT_MS,
+    /** The process ends itself when its event loop stands still for so long. */
     hangTimeoutMs: env.HANG_TIMEOUT_MS,
+    /** Variables that are set, not known, and read like one that is. */
     nearMisses,
-  });
+  };
 }
 
 /** Apart from the schema: a rule over several variables is not looked at while one of them is wrong. */
-function faultsInProduction(variables: Environment): string[] {
-  const missing = ["DATABASE_URL", "UQPAY_WEBHOOK_SECRET"].filter(
-    (name) => !variables[name],
-  );
-  const faults = missing.map(
-    (name) => `  ${name}: is required with NODE_ENV=production`,
-  );
-  if (
-    splitList(variables["UQPAY_WEBHOOK_SECRET"] ?? "").includes(
-      DEVELOPMENT_SECRET,
-    )
-  ) {
-    faults.push(
-      "  UQPAY_WEBHOOK_SECRET: must not be the development secret, which is public",
+function checkProduction(variables: Environment, faults: Faults): void {
+  for (const name of ["DATABASE_URL", "UQPAY_WEBHOOK_SECRET"])
+    if (!variables[name] && !faults.has(`${name}_FILE`))
+      faults.set(name, "is required with NODE_ENV=production");
+  const secrets = splitList(variables["UQPAY_WEBHOOK_SECRET"] ?? "");
+  if (secrets.includes(DEVELOPMENT_SECRET))
+    faults.set(
+      "UQPAY_WEBHOOK_SECRET",
+      "must not be the development secret, which is public",
     );
-  }
-  return faults;
 }
 
 function refuseFiles(): never {
   throw new Error("files are not read here");
 }
 
-function resolveFiles(
-  environment: Environment,
+/** Sets the variables whose values are in files. */
+function readFiles(
+  variables: Record<string, string>,
   readFile: (path: string) => string,
-) {
-  const variables: Record<string, string | undefined> = Object.fromEntries(
-    Object.entries(environment).map(([name, value]) => [
-      name,
-      SECRETS.includes(name) ? value : value?.trim(),
-    ]),
-  );
-  const faults: string[] = [];
+  faults: Faults,
+): void {
   for (const name of FROM_FILE) {
-    const path = environment[`${name}_FILE`];
-    if (path === undefined || isQuoted(path)) continue;
-    if (environment[name] !== undefined)
-      faults.push(`  ${name}_FILE: ${name} is set, too`);
+    const from = `${name}_FILE`;
+    const path = variables[from];
+    if (path === undefined || faults.has(from)) continue;
+    if (variables[name] !== undefined) faults.set(from, `${name} is set, too`);
     try {
       // An editor ends a file with a line end. Everything else is part of the value.
       const text = readFile(path).replace(/[\r\n]+$/, "");
-      variables[name] = SECRETS.includes(name) ? text : text.trim();
+      variables[name] = withoutBlanks(name, text);
     } catch {
-      faults.push(`  ${name}_FILE: cannot be read`);
-      // Said once is enough: not also as missing.
-      variables[name] = PLACEHOLDERS[name];
+      faults.set(from, "cannot be read");
     }
   }
-  return { variables, faults };
 }
 
-const PLACEHOLDERS: Readonly<Record<(typeof FROM_FILE)[number], string>> = {
-  UQPAY_WEBHOOK_SECRET: "unreadable",
-  DATABASE_URL: "postgres://unreadable",
-  REDIS_URL: "redis://unreadable",
-  ADMIN_TOKEN: "unreadable-unreadable",
-};
+function withoutBlanks(name: string, value: string): string {
+  return KEYS.includes(name) ? value : value.trim();
+}
 
 function hasNoBlankEnds(text: string): boolean {
   return text === text.trim();
@@ -327,41 +286,28 @@ function hasQuote(secret: string): boolean {
   return /^["'“‘]|["'”’]$/.test(secret);
 }
 
-function without(variables: Environment, names: readonly string[]) {
-  return Object.fromEntries(
-    Object.entries(variables).filter(([name]) => !names.includes(name)),
-  );
-}
-
 function splitList(text: string): string[] {
   return text.split(",").map((part) => part.trim());
 }
 
 function isAddressRange(text: string): boolean {
   const [address = "", prefix, ...rest] = text.split("/");
-  const family = isIP(address);
-  if (family === 0 || rest.length > 0) return false;
+  const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
+  if (bits < 0 || rest.length > 0) return false;
   return (
-    prefix === undefined ||
-    (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 6 ? 128 : 32))
+    prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits)
   );
 }
 
-function describeIssue(issue: z.core.$ZodIssue): string {
-  return `  ${issue.path.join(".")}: ${withoutValue(issue)}`;
-}
-
 /** zod's own messages name what was expected; what was received may be a secret. */
-function withoutValue(issue: z.core.$ZodIssue): string {
-  return issue.message
+function withoutValue(message: string): string {
+  return message
     .replace(/^Invalid (input|option): /, "")
     .replace(/, received .*$/, "");
 }
 
 function deepFreeze<Value extends object>(value: Value): Value {
-  for (const member of Object.values(value)) {
-    if (typeof member === "object" && member !== null)
-      deepFreeze(member as object);
-  }
+  for (const member of Object.values(value) as unknown[])
+    if (typeof member === "object" && member !== null) deepFreeze(member);
   return Object.freeze(value);
 }

@@ -16,14 +16,13 @@ export interface MetricsSources {
 }
 
 /** How a webhook request can end: the status of a 200, or the code of an error, as the answer spells it. */
-export type WebhookOutcome =
-  "accepted" | "duplicate" | "ignored" | WebhookErrorCode;
-export const WEBHOOK_OUTCOMES: readonly string[] = [
+export const WEBHOOK_OUTCOMES = [
   "accepted",
   "duplicate",
   "ignored",
-  ...Object.keys(WEBHOOK_ERRORS),
-];
+  ...(Object.keys(WEBHOOK_ERRORS) as WebhookErrorCode[]),
+] as const;
+export type WebhookOutcome = (typeof WEBHOOK_OUTCOMES)[number];
 
 /** Labels whose values other files know. Every series is there from the start: a first rise from nothing is not seen. */
 export interface MetricsLabels {
@@ -38,75 +37,36 @@ export interface MetricsLabels {
   readonly unreadableFields: readonly string[];
 }
 
-export interface Metrics {
-  /** A webhook request was answered. Never text from outside. */
-  readonly answered: (outcome: WebhookOutcome, seconds: number) => void;
-  /** A delivery's signature was right, by the secret at this place in the configuration, from 1. */
-  readonly verified: (place: number) => void;
-  /** An event was applied, so long after it was stored. */
-  readonly reconciled: (kind: string, lagSeconds: number) => void;
-  readonly failedAttempt: (isFinal: boolean) => void;
-  /** A decline whose text is in none of the known categories. */
-  readonly unknownDecline: () => void;
-  /** Optional fields of an event that could not be read, by names of a fixed set. */
-  readonly unreadable: (fields: readonly string[]) => void;
-  readonly hintFailed: () => void;
-  readonly requeued: (
-    how: (typeof STALLED_ENDS)[number],
-    count: number,
-  ) => void;
-  /** Prometheus' text format. */
-  readonly expose: () => Promise<{
-    readonly contentType: string;
-    readonly text: string;
-  }>;
-}
+export type Metrics = ReturnType<typeof createMetrics>;
 
 /** Answers take about a millisecond, and UQPAY gives up after seconds. */
 const ACK_BUCKETS = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
 ];
-const STALLED_ENDS = ["requeued", "reconciled"] as const;
 const LAG_BUCKETS = [
   0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300,
 ];
 
-export function createMetrics(
-  sources: MetricsSources,
-  labels: MetricsLabels,
-): Metrics {
+export function createMetrics(sources: MetricsSources, labels: MetricsLabels) {
   const registry = new Registry();
+  const registers = [registry];
   collectDefaultMetrics({ register: registry });
-  addGauges([registry], sources, labels);
-  return {
-    ...webhookMetrics([registry], labels),
-    ...eventMetrics([registry], labels),
-    expose: async () => ({
-      contentType: registry.contentType,
-      text: await registry.metrics(),
-    }),
-  };
-}
-
-function webhookMetrics(
-  registers: Registry[],
-  labels: MetricsLabels,
-): Pick<Metrics, "answered" | "verified" | "unreadable" | "hintFailed"> {
-  const requests = counterBy("outcome", WEBHOOK_OUTCOMES, {
+  addGauges(registers, sources, labels);
+  const places = Array.from({ length: labels.secrets }, (_, n) => `${n + 1}`);
+  const answers = counterBy("outcome", WEBHOOK_OUTCOMES, {
     name: "uqpay_webhook_requests_total",
     help: "Webhook requests by how they were answered.",
-    registers,
-  });
-  const places = Array.from({ length: labels.secrets }, (_, n) => `${n + 1}`);
-  const verified = counterBy("secret", places, {
-    name: "uqpay_webhook_verified_total",
-    help: "Deliveries whose signature was right, by the secret's place in UQPAY_WEBHOOK_SECRET. None by the old one any more: it may go.",
     registers,
   });
   const acknowledgement = new Histogram({
     name: "uqpay_webhook_ack_seconds",
     help: "From the request's headers to the answer.",
     buckets: ACK_BUCKETS,
+    registers,
+  });
+  const verified = counterBy("secret", places, {
+    name: "uqpay_webhook_verified_total",
+    help: "Deliveries whose signature was right, by the secret's place in UQPAY_WEBHOOK_SECRET. None by the old one any more: it may go.",
     registers,
   });
   const unreadable = counterBy("field", labels.unreadableFields, {
@@ -119,30 +79,6 @@ function webhookMetrics(
     help: "Hints that the queue did not take; the events are found by the sweep.",
     registers,
   });
-  return {
-    answered: (outcome, seconds) => {
-      requests(outcome);
-      acknowledgement.observe(seconds);
-    },
-    verified: (place) => {
-      verified(String(place));
-    },
-    unreadable: (fields) => {
-      for (const field of fields) unreadable(field);
-    },
-    hintFailed: () => {
-      hintFailures.inc();
-    },
-  };
-}
-
-function eventMetrics(
-  registers: Registry[],
-  labels: MetricsLabels,
-): Pick<
-  Metrics,
-  "reconciled" | "failedAttempt" | "unknownDecline" | "requeued"
-> {
   const events = counterBy("kind", labels.kinds.map(spell), {
     name: "uqpay_events_reconciled_total",
     help: "Events that were applied to the projection, by kind.",
@@ -164,34 +100,49 @@ function eventMetrics(
     help: "Declines whose text is in none of the known categories.",
     registers,
   });
-  const requeued = counterBy("how", STALLED_ENDS, {
+  const requeued = counterBy("how", ["requeued", "reconciled"], {
     name: "uqpay_stalled_events_total",
     help: "Events that nobody had finished: hinted again, or applied on the spot.",
     registers,
   });
   return {
-    reconciled: (kind, lagSeconds) => {
+    /** A webhook request was answered. */
+    answered: (outcome: WebhookOutcome, seconds: number) => {
+      answers(outcome);
+      acknowledgement.observe(seconds);
+    },
+    /** A delivery's signature was right, by the secret at this place in the configuration, from 1. */
+    verified: (place: number) => verified(String(place)),
+    /** Optional fields of an event could not be read, by names of a fixed set. */
+    unreadable: (fields: readonly string[]) => {
+      for (const field of fields) unreadable(field);
+    },
+    hintFailed: () => hintFailures.inc(),
+    /** An event was applied, so long after it was stored. */
+    reconciled: (kind: string, lagSeconds: number) => {
       events(spell(kind));
       lag.observe(lagSeconds);
     },
-    failedAttempt: (isFinal) => {
-      failures(String(isFinal));
-    },
-    unknownDecline: () => {
-      unknownDeclines.inc();
-    },
+    failedAttempt: (isFinal: boolean) => failures(isFinal ? "true" : "false"),
+    /** A decline whose text is in none of the known categories. */
+    unknownDecline: () => unknownDeclines.inc(),
     requeued,
+    /** Prometheus' text format. */
+    expose: async () => ({
+      contentType: registry.contentType,
+      text: await registry.metrics(),
+    }),
   };
 }
 
 /** A counter with a label whose values are known. @returns counts one more of a value, or so many */
-function counterBy(
+function counterBy<Value extends string>(
   label: string,
-  values: readonly string[],
+  values: readonly Value[],
   options: { name: string; help: string; registers: Registry[] },
-): (value: string, by?: number) => void {
+): (value: Value, by?: number) => void {
   const counter = new Counter({ ...options, labelNames: [label] });
-  const count = (value: string, by = 1) => {
+  const count = (value: Value, by = 1) => {
     counter.inc({ [label]: value }, by);
   };
   for (const value of values) count(value, 0);

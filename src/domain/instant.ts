@@ -31,10 +31,6 @@ export function earlier(a: Instant, b: Instant): Instant {
   return a <= b ? a : b;
 }
 
-export function later(a: Instant, b: Instant): Instant {
-  return a >= b ? a : b;
-}
-
 /** Undefined: not known. */
 export function earliestKnown(
   a: Instant | undefined,

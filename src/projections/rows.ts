@@ -105,7 +105,7 @@ export function columnsOf(
   { key, registers }: KnownRow,
 ): Row {
   const keys = new Map(
-    keyColumns(projection).map((name, at) => [name, key[at] ?? null]),
+    keyColumns(projection).map((name, at) => [name, key[at]]),
   );
   const row = Object.entries(projection.columns).map(([name, column]) => [
     name,
@@ -120,7 +120,7 @@ export function columnsOf(
 function valueOf(
   name: string,
   column: Column,
-  keys: ReadonlyMap<string, Json>,
+  keys: ReadonlyMap<string, Json | undefined>,
   registers: Registers,
 ): Json | undefined {
   switch (column.from) {

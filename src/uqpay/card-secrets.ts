@@ -91,7 +91,7 @@ const BIN = /"card_bin"\s*:\s*"?(\d+)/g;
  */
 export function withoutCardSecrets(json: string): string {
   if (!SUSPECT.test(json)) return json;
-  const bins = new Set([...json.matchAll(BIN)].map(([, bin = ""]) => bin));
+  const bins = new Set([...json.matchAll(BIN)].map(([, bin]) => String(bin)));
   /** Of the lists and objects that we are in, and of what comes next. */
   const around: Kind[] = [];
   let kind: Kind;

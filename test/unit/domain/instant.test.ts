@@ -2,9 +2,9 @@ import { describe, expect, test } from "@jest/globals";
 import type { Instant } from "../../../src/domain/instant.ts";
 import {
   earlier,
+  earliestKnown,
   epochMsOf,
   instantFromEpochMs,
-  later,
 } from "../../../src/domain/instant.ts";
 
 describe("an instant", () => {
@@ -59,6 +59,14 @@ describe("an instant", () => {
       older,
       older,
     ]);
-    expect([later(older, newer), later(newer, older)]).toEqual([newer, newer]);
+    expect(earliestKnown(newer, older)).toBe(older);
+  });
+
+  test("that is known comes before one that is not", () => {
+    const known = "2026-04-12T10:00:00.000001Z" as Instant;
+
+    expect(earliestKnown(undefined, known)).toBe(known);
+    expect(earliestKnown(known, undefined)).toBe(known);
+    expect(earliestKnown(undefined, undefined)).toBeUndefined();
   });
 });

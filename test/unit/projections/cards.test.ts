@@ -19,6 +19,18 @@ function rowAfter(...events: readonly CardEvent[]) {
 const noRules = { allowed_mcc: [], blocked_mcc: [], risk_control: {} };
 const blocked = (...mccs: string[]) => ({ ...noRules, blocked_mcc: mccs });
 
+test("an event of which only the envelope is left says when a card was first seen", () => {
+  const { eventId, signedAt } = aStatusAnnounced();
+
+  const [statement] =
+    cards.statementsOfEnvelope?.({ eventId, signedAt, cardId: "card-1" }) ?? [];
+
+  expect(statement).toMatchObject({
+    key: ["card-1"],
+    registers: { first_seen_at: { value: signedAt } },
+  });
+});
+
 describe("how final a status is", () => {
   test.each([
     ["CANCELLED", 2],

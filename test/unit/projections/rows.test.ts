@@ -8,6 +8,7 @@ import {
   columnsOf,
   dateBack,
   idOf,
+  keysOf,
   readRow,
   registerColumns,
   statementsIn,
@@ -68,12 +69,37 @@ describe("a row", () => {
     });
   });
 
+  test("without clocks cannot be read", () => {
+    expect(() => readRow(cards, { card_id: "card-1" })).toThrow("card-1");
+  });
+
+  test("has null where a column with a clock has no value", () => {
+    const clock = { event_id: "e", at: ten.at, signed_at: ten.at };
+
+    const { registers } = readRow(cards, {
+      card_id: "card-1",
+      field_clocks: { metadata: clock },
+    });
+
+    expect(registers).toEqual({ metadata: { value: null, clock: ten } });
+  });
+
   test("is named by its key, whatever characters are in it", () => {
     const ids = [["a"], ["a", "b"], ["a,b"], ['a","b'], ["b", "a"]].map(idOf);
 
     expect(ids[0]).toBe("a");
     expect(new Set(ids).size).toBe(ids.length);
   });
+});
+
+test("rows of which several events speak are named once each", () => {
+  const events = [
+    aStatusAnnounced({ cardId: "a" }),
+    aStatusAnnounced({ cardId: "b" }),
+    aStatusAnnounced({ cardId: "a" }),
+  ];
+
+  expect(keysOf(statementsIn(cards, events))).toEqual([["a"], ["b"]]);
 });
 
 describe("what an event states", () => {
