@@ -129,6 +129,8 @@ set field_clocks = (
 )
 where jsonb_typeof(field_clocks) = 'array';
 
+drop function pg_temp.first_receipt, pg_temp.first_event, pg_temp.time_in, pg_temp.instant, pg_temp.by_column, pg_temp.entry;
+
 -- Not valid, so that a row which was edited by hand does not stop the migration: `verify` finds it and `rebuild` mends it.
 alter table cards add constraint cards_field_clocks_by_column check (jsonb_typeof(field_clocks) = 'object') not valid;
 alter table authorizations
