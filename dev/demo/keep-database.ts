@@ -1,4 +1,5 @@
-import { rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startEmbeddedPostgres } from "../embedded-postgres/embedded-postgres.ts";
 
@@ -10,29 +11,31 @@ import { startEmbeddedPostgres } from "../embedded-postgres/embedded-postgres.ts
 /** A database that was forgotten must not run for ever. */
 const LIFE_MS = 24 * 3_600_000;
 
-const [folder = ""] = process.argv.slice(2);
+let isKept = false;
+const end = new Promise<void>((resolve) => {
+  setTimeout(resolve, LIFE_MS);
+  process.on("message", () => (isKept = true));
+  // Also when the demo was killed.
+  process.on("disconnect", () => {
+    if (!isKept) resolve();
+  });
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+    process.on(signal, () => {
+      resolve();
+    });
+});
 
+const folder = await mkdtemp(join(tmpdir(), "uqpay-card-sync-demo-"));
 try {
   const postgres = await startEmbeddedPostgres({
     dataDir: join(folder, "postgres"),
     durable: false,
   });
   process.send?.({ url: postgres.url() });
-  await toldToEnd();
+  await end;
   await postgres.stop();
 } catch (error) {
   process.send?.({ error: (error as Error).message });
-  process.exitCode = 1;
 }
 await rm(folder, { recursive: true, force: true, maxRetries: 5 });
-
-function toldToEnd(): Promise<void> {
-  return new Promise((resolve) => {
-    const life = setTimeout(resolve, LIFE_MS);
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-      process.on(signal, () => {
-        clearTimeout(life);
-        resolve();
-      });
-  });
-}
+process.exit();

@@ -1,19 +1,17 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
 import { Command } from "@commander-js/extra-typings";
 import type { Context, Frame, Outcome } from "../../src/commands/frame.ts";
 import { CommandError, runProgram } from "../../src/commands/frame.ts";
 import { loadConfig } from "../../src/config.ts";
-import { CARD } from "./deliveries.ts";
-import { leaveDatabase } from "./leave-database.ts";
-import { runDemo } from "./run-demo.ts";
-import { startEmbeddedPostgres } from "../embedded-postgres/embedded-postgres.ts";
 import { createLogger } from "../../src/process/logger.ts";
 import { startServer } from "../../src/roles/start-server.ts";
+import { runDemo } from "./run-demo.ts";
+import { CARD } from "./story.ts";
 
 function makeDemo(frame: Frame): Command {
-  const program = new Command("demo")
+  return new Command("demo")
     .description(
       "Sends the life of a card through the whole service, on a database of its own, tells what each delivery changed, and checks it. Exit code 1 if anything is not as expected.",
     )
@@ -24,70 +22,72 @@ function makeDemo(frame: Frame): Command {
         tellsNoProgress: true,
       }),
     );
-  return program;
 }
-
-class Interrupted extends Error {}
 
 /** Rejects when the demo is told to end, so that it stops what it has started. */
 const interruption = new Promise<never>((_, reject) => {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
     process.once(signal, () => {
-      reject(new Interrupted());
+      reject(new CommandError("The demo was interrupted."));
     });
 });
 interruption.catch(() => undefined); // it may come when nothing waits for it
 
+/** What keep-database says. */
+interface Opened {
+  readonly url?: string;
+  readonly error?: string;
+}
+
 async function demo({ print }: Context, keep: boolean): Promise<Outcome> {
-  const folder = await mkdtemp(join(tmpdir(), "uqpay-card-sync-demo-"));
+  const keeper = fork(
+    fileURLToPath(new URL("keep-database.js", import.meta.url)),
+    { cwd: "/", detached: true, stdio: ["ignore", "ignore", "ignore", "ipc"] },
+  );
+  const ended = once(keeper, "exit");
   let isKept = false;
   try {
-    const differences = await tell(folder, print);
+    const opened = await Promise.race([once(keeper, "message"), ended]);
+    const { url, error } = (opened[0] ?? {}) as Opened;
+    if (url === undefined)
+      throw new CommandError(error ?? "The demo's database has ended.");
+    const differences = await runService(url, print);
     if (keep) {
-      const { url, pid } = await leaveDatabase(folder);
+      keeper.send("keep");
       isKept = true;
-      print(describeKept(url, pid));
+      print(describeKept(url, keeper.pid ?? 0));
     }
     return { result: { differences }, foundSomething: differences > 0 };
-  } catch (error) {
-    if (error instanceof Interrupted)
-      throw new CommandError("The demo was interrupted.");
-    throw error;
   } finally {
-    if (!isKept) await rm(folder, { recursive: true, force: true });
+    if (keeper.connected) keeper.disconnect();
+    if (isKept) keeper.unref();
+    else await ended;
   }
 }
 
-async function tell(folder: string, print: Context["print"]): Promise<number> {
-  const postgres = await startEmbeddedPostgres({
-    dataDir: join(folder, "postgres"),
-    durable: false,
-  }).catch((error: unknown) => {
-    throw new CommandError((error as Error).message);
+/** @returns how many answers, changes and tables are not as expected */
+async function runService(
+  databaseUrl: string,
+  print: Context["print"],
+): Promise<number> {
+  const config = loadConfig({
+    PORT: "0",
+    LOG_LEVEL: "silent",
+    REQUEUE_PERIOD_MS: "1000",
+    DATABASE_URL: databaseUrl,
   });
+  const server = await startServer(config, createLogger(config.logLevel), "/");
   try {
-    const config = loadConfig({
-      PORT: "0",
-      LOG_LEVEL: "silent",
-      REQUEUE_PERIOD_MS: "1000",
-      DATABASE_URL: postgres.url(),
+    const told = runDemo({
+      url: `http://127.0.0.1:${String(server.service.port)}/webhooks/uqpay`,
+      databaseUrl,
+      secret: config.webhook.secrets[0] ?? "",
+      nowMs: Date.now(),
+      write: print,
     });
-    const log = createLogger(config.logLevel);
-    const server = await startServer(config, log, folder);
-    try {
-      const told = runDemo({
-        url: `http://127.0.0.1:${String(server.service.port)}/webhooks/uqpay`,
-        databaseUrl: server.databaseUrl,
-        secret: config.webhook.secrets[0] ?? "",
-        nowMs: Date.now(),
-        write: print,
-      });
-      return await Promise.race([told, interruption]);
-    } finally {
-      await server.stop();
-    }
+    return await Promise.race([told, interruption]);
   } finally {
-    await postgres.stop();
+    await server.stop();
   }
 }
 

@@ -1,97 +1,64 @@
-import { randomUUID } from "node:crypto";
-import { linkSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import {
-  hasErrorCode,
-  identifyRun,
-  isRunning,
-  readIfPossible,
-} from "./processes.ts";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { realpathSync, rmSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
-const MAX_ATTEMPTS = 10;
-
-/** The right of this process, and of no other, to run a server in a data directory. */
-export interface Claim {
-  /** Gives the right up; calling it again, or after another process took the directory, changes nothing. */
-  release(): void;
-}
+const PATIENCE_MS = 3_000;
 
 /**
- * Records this process as the owner in the file at `path`.
+ * Makes this process the only owner of a data directory. The owner listens on a local socket that is named after the
+ * directory: the operating system closes it with the process, however that ends, so no claim is left behind.
+ *
+ * @returns what gives the directory free again
  * @throws Error naming the owner's pid when a living process owns the directory
  */
-export function claimDataDirectory(path: string, dataDir: string): Claim {
-  const token = randomUUID();
-  const content = JSON.stringify({
-    pid: process.pid,
-    run: identifyRun(process.pid),
-    token,
+export async function claimDataDirectory(dataDir: string): Promise<() => void> {
+  const name = nameSocket(realpathSync(dataDir));
+  const server = createServer((socket) => {
+    socket.on("error", () => undefined); // it asked, and did not wait for the answer
+    socket.end(String(process.pid));
   });
-  for (let attempt = 0; !createWithContent(path, content); attempt += 1) {
-    if (attempt === MAX_ATTEMPTS)
-      throw new Error(`${path} can be neither read nor replaced`);
-    const existing = readIfPossible(path);
-    const pid = existing === undefined ? undefined : findLivingOwner(existing);
+  try {
+    server.listen(name);
+    await once(server, "listening");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+    const pid = await askForOwner(name);
     if (pid !== undefined) {
-      const who =
-        pid === process.pid ? "this very process" : "another instance";
+      const isOurs = pid === String(process.pid);
       throw new Error(
-        `${who} (pid ${pid}) already uses the embedded PostgreSQL in ${dataDir}: ` +
-          `stop it first, or set DATABASE_URL to use another database`,
+        `${isOurs ? "this very process" : "another instance"} (pid ${pid}) already uses the embedded PostgreSQL in ` +
+          `${dataDir}: stop it first, or set DATABASE_URL to use another database`,
       );
     }
-    if (existing !== undefined) discardStale(path, existing);
+    if (process.platform === "darwin") rmSync(name, { force: true });
+    return claimDataDirectory(dataDir);
   }
-  return {
-    release() {
-      if (readIfPossible(path) === content) rmSync(path, { force: true });
-    },
-  };
+  server.unref();
+  return () => server.close();
 }
 
-/** @returns its pid */
-function findLivingOwner(content: string): number | undefined {
-  const { pid, run } = parseOwner(content);
-  if (pid === undefined || !isRunning(pid)) return undefined;
-  const running = identifyRun(pid);
-  const isReused =
-    running !== undefined && run !== undefined && run !== running;
-  return isReused ? undefined : pid;
+/** Only on macOS it is a file, which an owner that was killed leaves behind. */
+function nameSocket(dataDir: string): string {
+  const hash = createHash("sha256").update(dataDir).digest("hex").slice(0, 24);
+  const name = `uqpay-card-sync-${hash}`;
+  if (process.platform === "win32") return `\\\\.\\pipe\\${name}`;
+  return process.platform === "linux" ? `\0${name}` : join(tmpdir(), name);
 }
 
-function parseOwner(content: string): { pid?: number; run?: string } {
+/** @returns its pid; undefined when it has ended */
+async function askForOwner(name: string): Promise<string | undefined> {
+  const socket = connect(name);
   try {
-    return JSON.parse(content) as object;
-  } catch {
-    return {};
-  }
-}
-
-/** Creates the file with all of its content at once, so that half of it is never read; false when it exists. */
-function createWithContent(path: string, content: string): boolean {
-  const draft = `${path}.${randomUUID()}`;
-  writeFileSync(draft, content, { flag: "wx", mode: 0o600 });
-  try {
-    linkSync(draft, path);
-    return true;
+    const signal = AbortSignal.timeout(PATIENCE_MS);
+    const [pid] = (await once(socket, "data", { signal })) as [Buffer];
+    return pid.toString();
   } catch (error) {
-    if (hasErrorCode(error, "EEXIST")) return false;
-    throw error;
+    const isSilent = (error as Error).name === "AbortError";
+    return isSilent ? "unknown, it does not answer" : undefined;
   } finally {
-    rmSync(draft);
+    socket.destroy();
   }
-}
-
-/** Removes the file unless it was replaced after `stale` had been read from it. */
-function discardStale(path: string, stale: string): void {
-  const aside = `${path}.${randomUUID()}`;
-  try {
-    renameSync(path, aside);
-  } catch (error) {
-    if (hasErrorCode(error, "ENOENT")) return;
-    throw error;
-  }
-  // Two starting processes may both find the same dead owner; the slower one must not remove the claim
-  // the faster one has made meanwhile.
-  if (readIfPossible(aside) !== stale) linkSync(aside, path);
-  rmSync(aside);
 }

@@ -1,55 +1,42 @@
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer, type AddressInfo } from "node:net";
+import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { findBinaries } from "./binaries.ts";
-import { claimDataDirectory, type Claim } from "./claim.ts";
-import {
-  chooseFreePort,
-  connectionString,
-  ensureDatabase,
-  HOST,
-  tryLogIn,
-} from "./connection.ts";
-import {
-  boundLog,
-  ensureCluster,
-  locateDataDirectory,
-  openDataDirectory,
-  quoteLog,
-  readLog,
-  sizeOfLog,
-  type Cluster,
-  type DataDirectory,
-} from "./data-directory.ts";
-import { readIfPossible } from "./processes.ts";
-import { chooseServerUser } from "./server-user.ts";
-import {
-  spawnServer,
-  stopOrphan,
-  stopServer,
-  type Server,
-  type SpawnedServer,
-} from "./server.ts";
+import pg from "pg";
+import { claimDataDirectory } from "./claim.ts";
+import { findPrograms, HERE, runProgram, type Programs } from "./programs.ts";
 
+const HOST = "127.0.0.1";
+const SUPERUSER = "postgres";
 const DEFAULT_DATABASE = "uqpay_card_sync";
+const INVALID_PASSWORD = "28P01";
+const DRAFT_PREFIX = "cluster.new-";
+/** PostgreSQL 17 brought the builtin locale provider. */
+const FIRST_WITH_BUILTIN = 17;
+/** The initdb of a process that was killed may still be writing there. */
+const PATIENTLY = { recursive: true, maxRetries: 20, retryDelay: 50 };
+const LOG_LINES_IN_ERRORS = 15;
+const CONNECT_TIMEOUT_MS = 10_000;
 const START_TIMEOUT_MS = 20_000;
-const POLL_MS = 20;
 const RETRY_MS = 200;
 
 /**
  * PostgreSQL's words for reasons that pass: the last connections of a killed server live a moment longer than
- * the server itself; a server whose owner was killed while starting it wrote its pid file only now.
+ * the server itself; another process took the port after it had been found free.
  */
-const NOT_YET_FREE =
-  /pre-existing shared memory block|lock file "postmaster.pid" already exists/;
-/** Another process took the port after it had been found free: another one helps. */
-const PORT_TAKEN = /could not bind/;
-
-const NOT_DURABLE = {
-  fsync: "off",
-  synchronous_commit: "off",
-  full_page_writes: "off",
-};
+const PASSES = /pre-existing shared memory block|could not bind/;
 
 /** Where the PostgreSQL of `npm start` keeps everything. */
 export function developmentDataDir(folder: string): string {
@@ -77,131 +64,228 @@ export interface EmbeddedPostgresOptions {
   port?: number;
 }
 
+interface Home extends EmbeddedPostgresOptions {
+  readonly durable: boolean;
+  readonly programs: Programs;
+}
+
 /**
  * Starts PostgreSQL for development, demo and tests, reachable on 127.0.0.1 only; the database
  * `uqpay_card_sync` exists afterwards. A server that an earlier process left behind is stopped first.
+ *
  * @throws Error when the dev dependencies are missing, when a living process uses the data directory, or with
  *   the end of the server's log when the server does not start
  */
 export async function startEmbeddedPostgres(
   options: EmbeddedPostgresOptions,
 ): Promise<EmbeddedPostgres> {
-  const directory = openDataDirectory(options.dataDir);
-  const user = chooseServerUser(directory.cluster);
-  const binaries = await findBinaries(user, options.binaries);
-  const { durable = true } = options;
-  const cluster = { directory, user, binaries, durable };
-  const claim = claimDataDirectory(directory.owner, directory.path);
+  const dataDir = resolve(options.dataDir);
+  const programs = findPrograms(options.binaries);
+  const home = { durable: true, ...options, dataDir, programs };
+  mkdirSync(dataDir, { recursive: true });
+  const release = await claimDataDirectory(dataDir);
   try {
-    boundLog(directory);
-    const password = await ensureCluster(cluster);
-    return await startServer(cluster, password, options, claim);
+    await ensureCluster(home);
+    const port = await startServer(home);
+    const password = readPassword(dataDir);
+    await ensureDatabase(connectionString(port, password, "postgres"));
+    writeFileSync(join(dataDir, "port"), `${port}\n`);
+    const pgCtl = join(programs.bin, "pg_ctl");
+    const where = { ...programs.user, cwd: clusterOf(dataDir) };
+    // Nothing asynchronous can be done any more by then.
+    const stopAtExit = () => spawnSync(pgCtl, [...STOP, "--no-wait"], where);
+    process.once("exit", stopAtExit);
+    const stop = async () => {
+      await stopServer(home);
+      process.off("exit", stopAtExit);
+      release();
+    };
+    let stopped: Promise<void> | undefined;
+    return {
+      url: (database = DEFAULT_DATABASE) =>
+        connectionString(port, password, database),
+      // Once: later the directory may belong to another process.
+      stop: () => (stopped ??= stop()),
+    };
   } catch (error) {
-    claim.release();
+    await stopServer(home);
+    release();
     throw error;
   }
-}
-
-async function startServer(
-  cluster: Cluster,
-  password: string,
-  options: EmbeddedPostgresOptions,
-  claim: Claim,
-): Promise<EmbeddedPostgres> {
-  const { server, port } = await launchPersistently(cluster, password, options);
-  // For an owner that ends without stop(): nothing asynchronous can be done any more, but this can.
-  const stopAtExit = () => server.signal("SIGINT");
-  process.once("exit", stopAtExit);
-  // Also when the server dies by itself, the directory is free for the next start.
-  const ended = server.ended.then(() => {
-    process.off("exit", stopAtExit);
-    claim.release();
-  });
-  const stop = () => stopServer(server).then(() => ended);
-  try {
-    await ensureDatabase(port, password, DEFAULT_DATABASE);
-    writeFileSync(cluster.directory.port, `${port}\n`);
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-  return {
-    url: (database = DEFAULT_DATABASE) =>
-      connectionString(port, password, database),
-    stop,
-  };
-}
-
-/** Launches the server, and again as long as it fails for a reason that passes. */
-async function launchPersistently(
-  cluster: Cluster,
-  password: string,
-  options: EmbeddedPostgresOptions,
-): Promise<{ server: SpawnedServer; port: number }> {
-  const { directory } = cluster;
-  const deadline = Date.now() + START_TIMEOUT_MS;
-  for (;;) {
-    await stopOrphan(cluster, password);
-    const port =
-      options.port ?? (await chooseFreePort(readLastPort(directory)));
-    const logStart = sizeOfLog(directory);
-    const server = await spawnServer(cluster, {
-      timezone: "UTC",
-      log_timezone: "UTC",
-      ...(cluster.durable ? {} : NOT_DURABLE),
-      ...options.settings,
-      listen_addresses: HOST,
-      unix_socket_directories: "",
-      port: String(port),
-    });
-    if (await becomesReady(server, port, password, deadline))
-      return { server, port };
-    await stopServer(server);
-    const log = readLog(directory, logStart);
-    const passes =
-      NOT_YET_FREE.test(log) ||
-      (options.port === undefined && PORT_TAKEN.test(log));
-    if (!passes || Date.now() > deadline)
-      throw new Error(
-        `the embedded PostgreSQL in ${directory.path} does not start; ${quoteLog(directory, logStart)}`,
-      );
-    await sleep(RETRY_MS);
-  }
-}
-
-async function becomesReady(
-  server: Server,
-  port: number,
-  password: string,
-  deadline: number,
-): Promise<boolean> {
-  while (!server.hasEnded() && Date.now() < deadline) {
-    const answer = await tryLogIn(port, password);
-    if (answer === "accepted") return true;
-    if (answer === "rejected") return false;
-    await sleep(POLL_MS);
-  }
-  return false;
-}
-
-function readLastPort(directory: DataDirectory): number | undefined {
-  const port = Number(readIfPossible(directory.port));
-  return Number.isInteger(port) && port > 0 && port < 65_536 ? port : undefined;
 }
 
 /**
- * The connection string of the server that another process runs on this data directory.
+ * The connection string of the server that runs on this data directory, whichever process has started it.
+ *
  * @returns undefined when none answers
  */
 export async function findRunningPostgres(
   dataDir: string,
 ): Promise<string | undefined> {
-  const directory = locateDataDirectory(dataDir);
-  const port = readLastPort(directory);
-  const password = readIfPossible(directory.password)?.trim();
-  if (port === undefined || password === undefined) return undefined;
-  const answer = await tryLogIn(port, password);
-  return answer === "accepted"
-    ? connectionString(port, password, DEFAULT_DATABASE)
-    : undefined;
+  const pidFile = pidFileOf(dataDir);
+  if (!existsSync(pidFile)) return undefined;
+  const [, , , port] = readFileSync(pidFile, "utf8").split("\n");
+  const password = readPassword(dataDir);
+  const url = connectionString(Number(port), password, DEFAULT_DATABASE);
+  return (await isAnswered(url)) ? url : undefined;
+}
+
+const clusterOf = (dataDir: string) => join(dataDir, "cluster");
+const pidFileOf = (dataDir: string) => join(dataDir, "cluster/postmaster.pid");
+const readPassword = (dataDir: string) =>
+  readFileSync(join(dataDir, "password"), "utf8").trim();
+
+/** Creates the cluster when there is none, in a draft: an initdb that was interrupted leaves no cluster. */
+async function ensureCluster(home: Home): Promise<void> {
+  const { dataDir } = home;
+  if (!existsSync(clusterOf(dataDir))) {
+    const password = randomBytes(24).toString("hex");
+    const file = join(dataDir, "password");
+    writeFileSync(file, `${password}\n`, { mode: 0o600 });
+    const draft = mkdtempSync(join(dataDir, DRAFT_PREFIX));
+    await initialise(home, draft);
+    renameSync(draft, clusterOf(dataDir));
+  }
+  for (const name of readdirSync(dataDir))
+    if (name.startsWith(DRAFT_PREFIX)) rmSync(join(dataDir, name), PATIENTLY);
+}
+
+async function initialise(
+  { dataDir, programs, durable }: Home,
+  cwd: string,
+): Promise<void> {
+  const options = [
+    ...["-D", HERE, `--username=${SUPERUSER}`, "--pwfile=../password"],
+    ...["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"],
+    "--no-instructions",
+  ];
+  // This provider sorts the same everywhere, whatever C library or ICU the system has.
+  if (programs.major >= FIRST_WITH_BUILTIN)
+    options.push("--locale-provider=builtin", "--builtin-locale=C.UTF-8");
+  if (!durable) options.push("--no-sync");
+  const where = { programs, dataDir, cwd };
+  const { succeeded, log } = await runProgram("initdb", options, where);
+  if (!succeeded)
+    throw new Error(
+      `could not create the embedded PostgreSQL in ${dataDir}; ${quote(log)}`,
+    );
+}
+
+function quote(log: string): string {
+  const lines = log.trimEnd().split("\n").slice(-LOG_LINES_IN_ERRORS);
+  return `the end of its log:\n${lines.map((line) => `  ${line}`).join("\n")}`;
+}
+
+/**
+ * Starts the server, and again as long as it fails for a reason that passes.
+ *
+ * @returns its port
+ */
+async function startServer(home: Home): Promise<number> {
+  const { dataDir, programs } = home;
+  await stopServer(home);
+  // The pid of a killed server may belong to another process by now, and PostgreSQL would take that for the server.
+  rmSync(pidFileOf(dataDir), { force: true });
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  for (;;) {
+    const port = home.port ?? (await chooseFreePort(readLastPort(dataDir)));
+    const settings = {
+      timezone: "UTC",
+      log_timezone: "UTC",
+      ...(home.durable
+        ? {}
+        : { fsync: "off", synchronous_commit: "off", full_page_writes: "off" }),
+      ...home.settings,
+      listen_addresses: HOST,
+      unix_socket_directories: "",
+      port: String(port),
+    };
+    const flags = Object.entries(settings).map(
+      ([name, value]) => `-c "${name}=${value}"`,
+    );
+    const { succeeded, log } = await runProgram(
+      "pg_ctl",
+      ["start", "-D", HERE, "--silent", "-o", flags.join(" ")],
+      { programs, dataDir, cwd: clusterOf(dataDir) },
+    );
+    if (succeeded) return port;
+    if (!PASSES.test(log) || Date.now() > deadline)
+      throw new Error(
+        `the embedded PostgreSQL in ${dataDir} does not start; ${quote(log)}`,
+      );
+    await sleep(RETRY_MS);
+  }
+}
+
+const STOP = ["stop", "-D", HERE, "--silent"];
+
+/** Stops the server of this data directory if one runs: gently, and at once if that takes long. */
+async function stopServer({ dataDir, programs }: Home): Promise<void> {
+  const where = { programs, dataDir, cwd: clusterOf(dataDir) };
+  for (const mode of ["fast", "immediate"])
+    if ((await findRunningPostgres(dataDir)) !== undefined)
+      await runProgram("pg_ctl", [...STOP, "-m", mode, "-t", "10"], where);
+}
+
+function readLastPort(dataDir: string): number {
+  const file = join(dataDir, "port");
+  return existsSync(file) ? Number(readFileSync(file, "utf8")) : 0;
+}
+
+/** `preferred` when it is free, else a port chosen by the operating system. */
+async function chooseFreePort(preferred = 0): Promise<number> {
+  const probe = createServer();
+  try {
+    probe.listen(preferred, HOST);
+    await once(probe, "listening");
+  } catch (error) {
+    if (preferred === 0) throw error;
+    return chooseFreePort();
+  }
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, "close");
+  return port;
+}
+
+/** True for the server with this password, also while it starts, stops or has no connection left. */
+async function isAnswered(url: string): Promise<boolean> {
+  try {
+    await query(url, "select");
+    return true;
+  } catch (error) {
+    return error instanceof pg.DatabaseError && error.code !== INVALID_PASSWORD;
+  }
+}
+
+async function ensureDatabase(url: string): Promise<void> {
+  const found = await query(
+    url,
+    `select from pg_database where datname = '${DEFAULT_DATABASE}'`,
+  );
+  if (found.length === 0)
+    await query(url, `create database ${DEFAULT_DATABASE}`);
+}
+
+async function query(url: string, text: string): Promise<object[]> {
+  const client = new pg.Client({
+    connectionString: url,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+  });
+  // Without a listener a connection that breaks would end the process.
+  client.on("error", () => undefined);
+  try {
+    await client.connect();
+    return (await client.query<object>(text)).rows;
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+function connectionString(
+  port: number,
+  password: string,
+  database: string,
+): string {
+  return `postgres://${SUPERUSER}:${password}@${HOST}:${port}/${encodeURIComponent(database)}?sslmode=disable`;
 }

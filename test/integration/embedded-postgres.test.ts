@@ -237,20 +237,11 @@ describe("the embedded PostgreSQL", () => {
 
   test("leaves nothing of an initialisation that began again after its process was killed", async () => {
     const dataDir = newDataDir();
-    const orphan = join(dataDir, "cluster.new-orphan");
-    mkdirSync(orphan, { recursive: true });
 
     const starting = start({ dataDir });
-    await expectEventually(
-      () =>
-        Promise.resolve(
-          isInitialising(dataDir) &&
-            !existsSync(orphan) &&
-            !existsSync(join(dataDir, "cluster")),
-        ),
-      true,
-    );
-    mkdirSync(orphan); // as initdb does where its directory is missing
+    await expectEventually(async () => isInitialising(dataDir), true);
+    // As initdb does where its directory is missing.
+    mkdirSync(join(dataDir, "cluster.new-orphan"));
     await starting;
 
     expect(isInitialising(dataDir)).toBe(false);
@@ -352,11 +343,10 @@ describe("ownership of the data directory", () => {
 
   test("of two starts that find a dead owner at the same time one is refused", async () => {
     const dataDir = anInitialisedDataDir();
-    await (await start({ dataDir })).stop();
-    writeFileSync(
-      join(dataDir, "owner.json"),
-      JSON.stringify({ pid: 2 ** 22 + 1 }),
-    );
+    const dead = spawnOwner(project, dataDir, "stay");
+    await readFirstLine(dead);
+    dead.kill("SIGKILL");
+    await once(dead, "exit");
     const [one, two] = [
       spawnOwner(project, dataDir, "stay"),
       spawnOwner(project, dataDir, "stay"),
