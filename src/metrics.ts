@@ -52,6 +52,40 @@ export function createMetrics(sources: MetricsSources, labels: MetricsLabels) {
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
   addGauges(registers, sources, labels);
+  const series = addSeries(registers, labels);
+  return {
+    /** A webhook request was answered. */
+    answered: (outcome: WebhookOutcome, seconds: number) => {
+      series.answers(outcome);
+      series.acknowledgement.observe(seconds);
+    },
+    /** A delivery's signature was right, by the secret at this place in the configuration, from 1. */
+    verified: (place: number) => series.verified(String(place)),
+    /** Optional fields of an event could not be read, by names of a fixed set. */
+    unreadable: (fields: readonly string[]) => {
+      for (const field of fields) series.unreadable(field);
+    },
+    hintFailed: () => series.hintFailures.inc(),
+    /** An event was applied, so long after it was stored. */
+    reconciled: (kind: string, lagSeconds: number) => {
+      series.events(spell(kind));
+      series.lag.observe(lagSeconds);
+    },
+    failedAttempt: (isFinal: boolean) =>
+      series.failures(isFinal ? "true" : "false"),
+    /** A decline whose text is in none of the known categories. */
+    unknownDecline: () => series.unknownDeclines.inc(),
+    requeued: series.requeued,
+    /** Prometheus' text format. */
+    expose: async () => ({
+      contentType: registry.contentType,
+      text: await registry.metrics(),
+    }),
+  };
+}
+
+/** Every series, at 0 from the start. */
+function addSeries(registers: Registry[], labels: MetricsLabels) {
   const places = Array.from({ length: labels.secrets }, (_, n) => `${n + 1}`);
   const answers = counterBy("outcome", WEBHOOK_OUTCOMES, {
     name: "uqpay_webhook_requests_total",
@@ -106,32 +140,16 @@ export function createMetrics(sources: MetricsSources, labels: MetricsLabels) {
     registers,
   });
   return {
-    /** A webhook request was answered. */
-    answered: (outcome: WebhookOutcome, seconds: number) => {
-      answers(outcome);
-      acknowledgement.observe(seconds);
-    },
-    /** A delivery's signature was right, by the secret at this place in the configuration, from 1. */
-    verified: (place: number) => verified(String(place)),
-    /** Optional fields of an event could not be read, by names of a fixed set. */
-    unreadable: (fields: readonly string[]) => {
-      for (const field of fields) unreadable(field);
-    },
-    hintFailed: () => hintFailures.inc(),
-    /** An event was applied, so long after it was stored. */
-    reconciled: (kind: string, lagSeconds: number) => {
-      events(spell(kind));
-      lag.observe(lagSeconds);
-    },
-    failedAttempt: (isFinal: boolean) => failures(isFinal ? "true" : "false"),
-    /** A decline whose text is in none of the known categories. */
-    unknownDecline: () => unknownDeclines.inc(),
+    answers,
+    acknowledgement,
+    verified,
+    unreadable,
+    hintFailures,
+    events,
+    lag,
+    failures,
+    unknownDeclines,
     requeued,
-    /** Prometheus' text format. */
-    expose: async () => ({
-      contentType: registry.contentType,
-      text: await registry.metrics(),
-    }),
   };
 }
 

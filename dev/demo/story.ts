@@ -45,6 +45,13 @@ const aDecline = (id: string, mcc: string, merchant: string, rule: string) => {
  * them for several cards.
  */
 export async function tellStory(startMs: number): Promise<Delivery[]> {
+  const told = await prepareEvents(startMs);
+  return [...lifeOfCard(told), ...comesToNothing(told), ...otherCard(told)];
+}
+
+type Told = Awaited<ReturnType<typeof prepareEvents>>;
+
+async function prepareEvents(startMs: number) {
   const created = await readExample("card.create.succeeded");
   const updated = await readExample("card.update.succeeded");
   const otherFrozen = await readExample("card.status.update.succeeded");
@@ -60,7 +67,21 @@ export async function tellStory(startMs: number): Promise<Delivery[]> {
   const frozen = announced(1, "freeze", "FROZEN");
   const unfrozen = announced(3, "unfreeze", "ACTIVE");
   const declined = edit(authorization, authorization["event_id"], OURS);
+  return {
+    created,
+    updated,
+    otherFrozen,
+    frozen,
+    unfrozen,
+    declined,
+    announced,
+    timeOf,
+  };
+}
 
+function lifeOfCard(told: Told): Delivery[] {
+  const { created, updated, frozen, unfrozen, declined, announced, timeOf } =
+    told;
   return [
     {
       title: "card created",
@@ -135,6 +156,11 @@ export async function tellStory(startMs: number): Promise<Delivery[]> {
         cancelled_at: inPostgres(timeOf(9)),
       }),
     },
+  ];
+}
+
+function comesToNothing({ frozen, unfrozen, announced }: Told): Delivery[] {
+  return [
     {
       title: "an earlier freeze, which comes too late",
       event: announced(4, "late-freeze", "FROZEN"),
@@ -159,6 +185,11 @@ export async function tellStory(startMs: number): Promise<Delivery[]> {
         },
       },
     },
+  ];
+}
+
+function otherCard({ otherFrozen, updated }: Told): Delivery[] {
+  return [
     {
       title: "another card frozen",
       event: otherFrozen,
