@@ -122,9 +122,9 @@ export async function startEmbeddedPostgres(
 export async function findRunningPostgres(
   dataDir: string,
 ): Promise<string | undefined> {
-  const pidFile = pidFileOf(dataDir);
-  if (!existsSync(pidFile)) return undefined;
-  const [, , , port] = readFileSync(pidFile, "utf8").split("\n");
+  const pidFile = readIfThere(pidFileOf(dataDir));
+  if (pidFile === undefined) return undefined;
+  const [, , , port] = pidFile.split("\n");
   const password = readPassword(dataDir);
   const url = connectionString(Number(port), password, DEFAULT_DATABASE);
   return (await isAnswered(url)) ? url : undefined;
@@ -134,6 +134,16 @@ const clusterOf = (dataDir: string) => join(dataDir, "cluster");
 const pidFileOf = (dataDir: string) => join(dataDir, "cluster/postmaster.pid");
 const readPassword = (dataDir: string) =>
   readFileSync(join(dataDir, "password"), "utf8").trim();
+
+/** A server that ends takes its files away at any moment. */
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
 
 /** Creates the cluster when there is none, in a draft: an initdb that was interrupted leaves no cluster. */
 async function ensureCluster(home: Home): Promise<void> {
@@ -222,14 +232,20 @@ const STOP = ["stop", "-D", HERE, "--silent"];
 /** Stops the server of this data directory if one runs: gently, and at once if that takes long. */
 async function stopServer({ dataDir, programs }: Home): Promise<void> {
   const where = { programs, dataDir, cwd: clusterOf(dataDir) };
-  for (const mode of ["fast", "immediate"])
-    if ((await findRunningPostgres(dataDir)) !== undefined)
+  for (const mode of ["fast", "immediate"]) {
+    if ((await findRunningPostgres(dataDir)) === undefined) return;
+    try {
       await runProgram("pg_ctl", [...STOP, "-m", mode, "-t", "10"], where);
+    } catch (error) {
+      // It may have ended by itself meanwhile.
+      const runs = (await findRunningPostgres(dataDir)) !== undefined;
+      if (runs && mode === "immediate") throw error;
+    }
+  }
 }
 
 function readLastPort(dataDir: string): number {
-  const file = join(dataDir, "port");
-  return existsSync(file) ? Number(readFileSync(file, "utf8")) : 0;
+  return Number(readIfThere(join(dataDir, "port")) ?? 0);
 }
 
 /** `preferred` when it is free, else a port chosen by the operating system. */
