@@ -1,4 +1,5 @@
 import { readFileSync, readdirSync } from "node:fs";
+import { chmod } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "@jest/globals";
 import pg from "pg";
@@ -41,6 +42,8 @@ describe.each(majors)("on PostgreSQL %s", (major) => {
     "the migrations, the roles, an event's way in and the operator's checks work",
     async () => {
       const data = await makeFolder();
+      // initdb of 14 and 15 looks for its folder by the whole path, as a user who is not root.
+      await chmod(data, 0o755);
       const server = await startEmbeddedPostgres({
         dataDir: join(data, "postgres"),
         durable: false,
