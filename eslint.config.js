@@ -220,6 +220,24 @@ export default defineConfig(
     },
   },
   {
+    files: ["src/**/*.ts"],
+    rules: {
+      "@typescript-eslint/no-restricted-imports": [
+        "error",
+        {
+          patterns: [
+            {
+              regex: "/dev/",
+              allowTypeImports: true,
+              message:
+                "dev/ is not in the image: load it with import() where no database is configured, and nowhere else.",
+            },
+          ],
+        },
+      ],
+    },
+  },
+  {
     files: ["src/domain/**/*.ts"],
     rules: {
       "no-restricted-properties": [

@@ -147,14 +147,14 @@ async function receive(
 }
 
 /** What is kept of an authentic delivery, read as far as it could be. */
-type Kept = Omit<QuarantineEntry, "reason">;
+type QuarantineFields = Omit<QuarantineEntry, "reason">;
 
 function keep(
   rawBody: Buffer,
   decoded: Decoded,
   signedAt: Instant | undefined,
   secrets: readonly string[],
-): Kept {
+): QuarantineFields {
   const isRedacted = decoded.kind !== "not-json" && decoded.isRedacted;
   const body = isRedacted ? Buffer.from(decoded.text) : rawBody;
   return {
@@ -174,7 +174,9 @@ function keep(
   };
 }
 
-function namesOf(decoded: Decoded): Pick<Kept, "eventId" | "eventType"> {
+function namesOf(
+  decoded: Decoded,
+): Pick<QuarantineFields, "eventId" | "eventType"> {
   switch (decoded.kind) {
     case "not-json":
       return { eventId: undefined, eventType: undefined };
@@ -191,7 +193,7 @@ function namesOf(decoded: Decoded): Pick<Kept, "eventId" | "eventType"> {
 
 async function storeFresh(
   decoded: Decoded,
-  kept: Kept,
+  kept: QuarantineFields,
   signedAt: Instant,
   { inbox, quarantine }: Writers,
 ): Promise<Receipt> {
@@ -212,7 +214,7 @@ async function storeFresh(
     version,
     sourceId,
     cardId: kept.cardId,
-    body: kept.body?.toString(),
+    body: decoded.isSensitive ? undefined : decoded.text,
     bodySha256: kept.bodySha256,
     signedAt,
     state: isKnown ? "received" : "ignored",
@@ -233,7 +235,7 @@ async function storeFresh(
  * before.
  */
 async function storeStale(
-  kept: Kept,
+  kept: QuarantineFields,
   options: ReceiverOptions,
   { quarantine }: Writers,
 ): Promise<Receipt> {
@@ -247,7 +249,7 @@ async function storeStale(
 }
 
 async function isCopyOfStored(
-  { eventId, eventType = "", bodySha256, signedAt }: Kept,
+  { eventId, eventType = "", bodySha256, signedAt }: QuarantineFields,
   options: ReceiverOptions,
 ): Promise<boolean> {
   if (eventId === undefined) return false;
@@ -335,7 +337,7 @@ async function quarantineAndTell(
 
 /** An authentic event was refused and is not in quarantine: a copy, or one that could not be stored. */
 function tellRefused(
-  { eventId, cardId }: Kept,
+  { eventId, cardId }: QuarantineFields,
   reason: "stale_timestamp" | "unavailable",
   { log }: ReceiverOptions,
 ): void {

@@ -59,7 +59,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
 }
 
 /** What the tables hold after the story, what they must hold, and what was wrong on the way. */
-interface Told {
+interface Progress {
   readonly rows: Rows;
   readonly expected: Rows;
   readonly differences: number;
@@ -69,10 +69,10 @@ async function tell(
   client: pg.Client,
   startMs: number,
   options: DemoOptions,
-): Promise<Told> {
+): Promise<Progress> {
   const { url, write } = options;
   write(`\n  Deliveries to ${url}\n\n`);
-  let told: Told = { rows: {}, expected: {}, differences: 0 };
+  let told: Progress = { rows: {}, expected: {}, differences: 0 };
   for (const [step, delivery] of (await tellStory(startMs)).entries()) {
     const answer = await deliver(delivery, startMs + step * STEP_MS, options);
     await waitUntilApplied(client);
@@ -96,7 +96,7 @@ async function tell(
 }
 
 /** @returns how many are not as they must be */
-function showTables({ rows, expected }: Told, write: Write): number {
+function showTables({ rows, expected }: Progress, write: Write): number {
   let wrong = 0;
   for (const table of TABLES) {
     const shown = showTable(table, rows);

@@ -49,7 +49,7 @@ export async function tellStory(startMs: number): Promise<Delivery[]> {
   return [...lifeOfCard(told), ...comesToNothing(told), ...otherCard(told)];
 }
 
-type Told = Awaited<ReturnType<typeof prepareEvents>>;
+type StoryEvents = Awaited<ReturnType<typeof prepareEvents>>;
 
 async function prepareEvents(startMs: number) {
   const created = await readExample("card.create.succeeded");
@@ -79,7 +79,7 @@ async function prepareEvents(startMs: number) {
   };
 }
 
-function lifeOfCard(told: Told): Delivery[] {
+function lifeOfCard(told: StoryEvents): Delivery[] {
   const { created, updated, frozen, unfrozen, declined, announced, timeOf } =
     told;
   return [
@@ -159,7 +159,11 @@ function lifeOfCard(told: Told): Delivery[] {
   ];
 }
 
-function comesToNothing({ frozen, unfrozen, announced }: Told): Delivery[] {
+function comesToNothing({
+  frozen,
+  unfrozen,
+  announced,
+}: StoryEvents): Delivery[] {
   return [
     {
       title: "an earlier freeze, which comes too late",
@@ -188,7 +192,7 @@ function comesToNothing({ frozen, unfrozen, announced }: Told): Delivery[] {
   ];
 }
 
-function otherCard({ otherFrozen, updated }: Told): Delivery[] {
+function otherCard({ otherFrozen, updated }: StoryEvents): Delivery[] {
   return [
     {
       title: "another card frozen",

@@ -229,19 +229,19 @@ async function startServer(home: Home): Promise<number> {
 
 const STOP = ["stop", "-D", HERE, "--silent"];
 
-/** Stops the server of this data directory if one runs: gently, and at once if that takes long. */
+/**
+ * Stops the server of this data directory if one runs: gently, and at once if that takes long.
+ *
+ * @throws Error when it still runs
+ */
 async function stopServer({ dataDir, programs }: Home): Promise<void> {
   const where = { programs, dataDir, cwd: clusterOf(dataDir) };
   for (const mode of ["fast", "immediate"]) {
     if ((await findRunningPostgres(dataDir)) === undefined) return;
-    try {
-      await runProgram("pg_ctl", [...STOP, "-m", mode, "-t", "10"], where);
-    } catch (error) {
-      // It may have ended by itself meanwhile.
-      const runs = (await findRunningPostgres(dataDir)) !== undefined;
-      if (runs && mode === "immediate") throw error;
-    }
+    await runProgram("pg_ctl", [...STOP, "-m", mode, "-t", "10"], where);
   }
+  if ((await findRunningPostgres(dataDir)) !== undefined)
+    throw new Error(`the embedded PostgreSQL in ${dataDir} does not stop`);
 }
 
 function readLastPort(dataDir: string): number {

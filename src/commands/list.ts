@@ -15,7 +15,7 @@ export function list(
 }
 
 /** `eventId` is `event_id` in SQL and in `--json`. */
-export function bySqlNames(record: object): Record<string, unknown> {
+function bySqlNames(record: object): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(record).map(([name, value]: [string, unknown]) => [
       name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),

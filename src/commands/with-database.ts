@@ -1,8 +1,4 @@
 import { createSchemaComparison } from "../../db/migrate.ts";
-import {
-  developmentDataDir,
-  findRunningPostgres,
-} from "../../dev/embedded-postgres/embedded-postgres.ts";
 import type { Database } from "../store/database.ts";
 import { createDatabase, createPool } from "../store/database.ts";
 import { examineDatabase } from "../store/examine-database.ts";
@@ -41,8 +37,7 @@ export function withAnyDatabase<Args extends unknown[]>(
 ): Work<Context, Args> {
   return async (context, ...args) => {
     const url =
-      context.config.postgres.url ??
-      (await findRunningPostgres(developmentDataDir(process.cwd())));
+      context.config.postgres.url ?? (await findDevelopmentDatabase());
     if (url === undefined)
       throw new CommandError(
         "There is no database: set DATABASE_URL, or run npm start in this folder.",
@@ -64,6 +59,13 @@ export function withAnyDatabase<Args extends unknown[]>(
       await pool.end();
     }
   };
+}
+
+/** Loaded only here: what is for development is not in the image. */
+async function findDevelopmentDatabase(): Promise<string | undefined> {
+  const { developmentDataDir, findRunningPostgres } =
+    await import("../../dev/embedded-postgres/embedded-postgres.ts");
+  return findRunningPostgres(developmentDataDir(process.cwd()));
 }
 
 async function expectSchema(db: Database): Promise<void> {

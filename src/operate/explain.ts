@@ -6,7 +6,7 @@ import type { Projection } from "../projections/projection.ts";
 import type { Known } from "../projections/rows.ts";
 import { columnsOf, readRowIfPossible } from "../projections/rows.ts";
 import type { Database, Transaction } from "../store/database.ts";
-import type { ToldEvent } from "../store/event-records.ts";
+import type { EventWithOutcome } from "../store/event-records.ts";
 import { findEventsOfCard } from "../store/event-records.ts";
 import { findKeysOfCards } from "../store/projection-rows.ts";
 import type { QuarantineRecord } from "../store/quarantine-records.ts";
@@ -15,8 +15,8 @@ import { decodeKeptEvent } from "../uqpay/decode-event.ts";
 import { verifyProjections } from "./recompute.ts";
 import type { ColumnChange, Tables } from "./row-changes.ts";
 import { readTables } from "./row-changes.ts";
-import type { Chapter, Saying } from "./story.ts";
-import { sayingOf, tellStory } from "./story.ts";
+import type { Chapter, EventStatements } from "./story.ts";
+import { statementsOf, tellStory } from "./story.ts";
 
 /** A card's story, by the names of SQL: what a console shows and what `explain --json` gives. */
 export interface CardExplanation {
@@ -50,12 +50,12 @@ export type Quarantined = ReturnType<typeof toQuarantined>;
 const MOST_QUARANTINED = 1_000;
 
 /** An event with what it says. */
-interface Telling {
-  readonly event: ToldEvent;
+interface ExplainedEvent {
+  readonly event: EventWithOutcome;
   /** By its body; undefined: the body is gone, or cannot be read. */
-  readonly read: Saying | undefined;
+  readonly read: EventStatements | undefined;
   /** Its part in the story; undefined where it was not applied, or nothing of it is known. */
-  readonly said: Saying | undefined;
+  readonly said: EventStatements | undefined;
 }
 
 /**
@@ -99,15 +99,15 @@ async function explain(
   const hasRow = stored.get(cards)?.has(cardId) === true;
   if (events.length + quarantined.length === 0 && !hasRow) return undefined;
 
-  const tellings = events.map((event): Telling => {
-    const read = readSaying(event, projections);
+  const tellings = events.map((event): ExplainedEvent => {
+    const read = readStatements(event, projections);
     if (event.state !== "processed") return { event, read, said: undefined };
-    return { event, read, said: read ?? recallSaying(event, stored) };
+    return { event, read, said: read ?? recallStatements(event, stored) };
   });
   const { chapters, standing } = tellStory(
     tellings.flatMap(({ said }) => said ?? []),
   );
-  const chapterOf = new Map(chapters.map((one) => [one.saying, one]));
+  const chapterOf = new Map(chapters.map((one) => [one.event, one]));
   return {
     card_id: cardId,
     row: judge(hasRow, differences),
@@ -149,22 +149,22 @@ function byEffect(a: EventStory, b: EventStory): number {
   return compareCodePoints(a.event_id, b.event_id);
 }
 
-function readSaying(
-  event: ToldEvent,
+function readStatements(
+  event: EventWithOutcome,
   projections: readonly Projection[],
-): Saying | undefined {
+): EventStatements | undefined {
   if (event.body === null) return undefined;
   const decoded = decodeKeptEvent(event.body, event);
   return decoded.kind === "known"
-    ? sayingOf(decoded.event, projections)
+    ? statementsOf(decoded.event, projections)
     : undefined;
 }
 
 /** Of an event whose body is gone: what still stands of it in the rows, which name the event for each column. */
-function recallSaying(
-  { eventId }: ToldEvent,
+function recallStatements(
+  { eventId }: EventWithOutcome,
   stored: Tables,
-): Saying | undefined {
+): EventStatements | undefined {
   const statements = [...stored].flatMap(([projection, rows]) =>
     [...rows.values()].flatMap((row) => {
       const known = readRowIfPossible(projection, row);
@@ -187,7 +187,7 @@ function recallSaying(
 function statusIn(
   known: Known | undefined,
   cardId: string,
-  events: readonly ToldEvent[],
+  events: readonly EventWithOutcome[],
 ) {
   const card = known?.get(cardId);
   const { card_status: status, observed_status: observed } =
@@ -213,8 +213,8 @@ function statusIn(
 }
 
 function tellEvent(
-  { event, read, said }: Telling,
-  chapterOf: ReadonlyMap<Saying, Chapter>,
+  { event, read, said }: ExplainedEvent,
+  chapterOf: ReadonlyMap<EventStatements, Chapter>,
 ) {
   const chapter = said && chapterOf.get(said);
   return {
@@ -240,8 +240,8 @@ function tellEvent(
 
 /** Why its part in the story is not known whole: only what still stands of it in the row is. */
 function noteOn(
-  { body, state }: ToldEvent,
-  read: Saying | undefined,
+  { body, state }: EventWithOutcome,
+  read: EventStatements | undefined,
 ): "body_dropped" | "unreadable" | null {
   if (state === "ignored" || read !== undefined) return null;
   return body === null ? "body_dropped" : "unreadable";

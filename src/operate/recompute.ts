@@ -8,7 +8,7 @@ import {
   dateBack,
   fold,
   idOf,
-  keyColumns,
+  isSharedByCards,
   keysOf,
   readRowIfPossible,
   statementsIn,
@@ -196,9 +196,7 @@ async function findEventsOfOtherCards(
   records: readonly EventRecord[],
 ): Promise<EventRecord[]> {
   const own = new Set(records.map(({ eventId }) => eventId));
-  const ofMany = tables.filter(
-    ({ projection }) => !keyColumns(projection).includes("card_id"),
-  );
+  const ofMany = tables.filter(({ projection }) => isSharedByCards(projection));
   const holders = ofMany
     .flatMap(({ projection, stored }) =>
       [...stored.values()].map((row) => readRowIfPossible(projection, row)),

@@ -11,9 +11,9 @@ import { describeError } from "../store/errors.ts";
 import { insertLateEvent, lockEvent } from "../store/event-records.ts";
 import { findStoredDigest, markReplayed } from "../store/inbox.ts";
 import { lockRows } from "../store/projection-rows.ts";
+import { findQuarantinedTimes } from "../store/quarantine.ts";
 import type { QuarantineRecord } from "../store/quarantine-records.ts";
 import {
-  findQuarantinedTime,
   lockQuarantined,
   resolveQuarantined,
 } from "../store/quarantine-records.ts";
@@ -106,8 +106,9 @@ async function takeIn(
   projections: readonly Projection[],
 ): Promise<Replay> {
   if (kept.body === null) return { kind: "no-body" };
+  const times = await findQuarantinedTimes(trx, [kept]);
   const signedAt =
-    (await findQuarantinedTime(trx, kept.bodySha256)) ?? kept.receivedAt;
+    times.get(kept.bodySha256.toString("hex")) ?? kept.receivedAt;
   const decoded = decodeEvent(kept.body, {
     signedAt,
     receivedAt: kept.receivedAt,

@@ -11,7 +11,7 @@ import type { ColumnChange } from "./row-changes.ts";
 import { compareRows } from "./row-changes.ts";
 
 /** What an event says, of each row that it is about. */
-export interface Saying {
+export interface EventStatements {
   /** The event's own clock, which orders the story. */
   readonly clock: Clock;
   readonly statements: readonly RowStatement[];
@@ -29,7 +29,7 @@ export interface Story {
 }
 
 export interface Chapter {
-  readonly saying: Saying;
+  readonly event: EventStatements;
   /** What it changed, given what those before it had said. */
   readonly changes: readonly ColumnChange[];
   /** What it says that does not stand at the end. */
@@ -50,7 +50,10 @@ export interface SupersededColumn {
 /** `final`: the other cannot be taken back; `announced`: this was only seen in passing; `later`: the other is newer. */
 export type Reason = "final" | "announced" | "later";
 
-export function sayingOf(event: CardEvent, projections = PROJECTIONS): Saying {
+export function statementsOf(
+  event: CardEvent,
+  projections = PROJECTIONS,
+): EventStatements {
   return {
     clock: clockOf(event, ownTimeOf(event)),
     statements: projections.flatMap((projection) =>
@@ -62,20 +65,20 @@ export function sayingOf(event: CardEvent, projections = PROJECTIONS): Saying {
 }
 
 /** Tells what each event said, in effective order, what it changed, and what of it does not stand. */
-export function tellStory(sayings: readonly Saying[]): Story {
+export function tellStory(events: readonly EventStatements[]): Story {
   const standing = new Map<Projection, Known>();
-  const told = sayings
+  const told = events
     .toSorted((a, b) => compareClocks(a.clock, b.clock))
-    .map((saying) => ({ saying, changes: tell(saying, standing) }));
+    .map((event) => ({ event, changes: tell(event, standing) }));
   const chapters = told.map((chapter) => ({
     ...chapter,
-    superseded: supersededIn(chapter.saying, standing),
+    superseded: supersededIn(chapter.event, standing),
   }));
   return { chapters, standing };
 }
 
 function tell(
-  { statements }: Saying,
+  { statements }: EventStatements,
   standing: Map<Projection, Known>,
 ): ColumnChange[] {
   return statements.flatMap((statement) => {
@@ -104,7 +107,7 @@ function isTold(
 }
 
 function supersededIn(
-  { statements }: Saying,
+  { statements }: EventStatements,
   standing: ReadonlyMap<Projection, Known>,
 ): SupersededColumn[] {
   return statements.flatMap(({ projection, key, registers }) => {

@@ -44,7 +44,7 @@ export function createBatcher<Item, Result>(
   let running: Promise<void> | undefined;
 
   const run = async (): Promise<void> => {
-    // Items that come in this turn of the event loop belong to the first batch.
+    // Items that are added one right after the other belong to the first batch.
     await Promise.resolve();
     while (waiting.length > 0) {
       const batch = waiting.slice(0, maxBatch);

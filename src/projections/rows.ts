@@ -32,6 +32,11 @@ export function keyColumns({ columns }: Projection): string[] {
   return columnsFrom(columns, "key");
 }
 
+/** Whether events about several cards may speak of one row: its key does not name the card. */
+export function isSharedByCards(projection: Projection): boolean {
+  return !keyColumns(projection).includes("card_id");
+}
+
 /** What is stored because events state it; the other columns are derived. */
 export function registerColumns({ columns }: Projection): string[] {
   return [

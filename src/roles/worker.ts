@@ -55,7 +55,7 @@ export function startWorker(options: WorkerOptions): Worker {
     maxConnections: config.postgres.maxConnections,
     queryTimeoutMs: QUERY_TIMEOUT_MS,
     lockTimeoutMs: LOCK_TIMEOUT_MS,
-    looksUpOnly: true,
+    isWorkerSession: true,
     applicationName: "uqpay-card-sync worker",
     onError: options.onPoolError,
   });

@@ -89,7 +89,7 @@ export interface PoolOptions {
    * Worker sessions: no sequential scans, generic plans. A plan cached while a table was small must not scan it once it
    * has grown. Rows are met in the order of the index, so statements that lock several never wait in a circle.
    */
-  readonly looksUpOnly?: boolean;
+  readonly isWorkerSession?: boolean;
   /** Shown in `pg_stat_activity`. */
   readonly applicationName: string;
   /** Told of connections that broke while idle; without a listener they would end the process. */
@@ -106,10 +106,10 @@ export function createPool(options: PoolOptions): pg.Pool {
     statementTimeoutMs: options.queryTimeoutMs + STATEMENT_GRACE_MS,
     lockTimeoutMs: options.lockTimeoutMs,
     planner: {
-      enable_seqscan: options.looksUpOnly === true ? "off" : "on",
-      enable_bitmapscan: options.looksUpOnly === true ? "off" : "on",
+      enable_seqscan: options.isWorkerSession === true ? "off" : "on",
+      enable_bitmapscan: options.isWorkerSession === true ? "off" : "on",
       plan_cache_mode:
-        options.looksUpOnly === true ? "force_generic_plan" : "auto",
+        options.isWorkerSession === true ? "force_generic_plan" : "auto",
     },
   });
   const pool = new pg.Pool({

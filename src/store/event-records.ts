@@ -187,7 +187,7 @@ export function findAppliedEvents(
 }
 
 /** An event with what was done about it. */
-export interface ToldEvent extends EventRecord {
+export interface EventWithOutcome extends EventRecord {
   readonly attempts: number;
   readonly lastError: string | null;
   readonly processedAt: Instant | null;
@@ -199,14 +199,14 @@ export interface ToldEvent extends EventRecord {
 export async function findEventsOfCard(
   db: Database,
   cardId: string,
-): Promise<ToldEvent[]> {
+): Promise<EventWithOutcome[]> {
   const rows = await selectRecords(db)
     .select(["attempts", "last_error as lastError", "issues"])
     .select("processed_at as processedAt")
     .where("card_id", "=", cardId)
     .orderBy("signed_at")
     .execute();
-  return rows as ToldEvent[];
+  return rows as EventWithOutcome[];
 }
 
 export function findEvents(
@@ -214,17 +214,6 @@ export function findEvents(
   eventIds: readonly string[],
 ): Promise<EventRecord[]> {
   return selectRecords(db).where("event_id", "=", anyOf(eventIds)).execute();
-}
-
-/** Applied events that came at exactly these times: the way from a row's `received_at` back to its event. */
-export function findAppliedEventsReceivedAt(
-  db: Database,
-  receivedAt: readonly Instant[],
-): Promise<EventRecord[]> {
-  return selectRecords(db)
-    .where("received_at", "=", sql<Instant>`any(${receivedAt}::timestamptz[])`)
-    .where("state", "=", "processed")
-    .execute();
 }
 
 /** Applied events whose bodies speak of one of these ids. Reads the whole inbox: only for rows that are gone. */

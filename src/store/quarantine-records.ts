@@ -96,19 +96,6 @@ export async function lockQuarantined(
   return row as QuarantineRecord | undefined;
 }
 
-/** When the earliest delivery of this content in the quarantine was signed, for whatever reason it is there. */
-export async function findQuarantinedTime(
-  db: Database,
-  bodySha256: Buffer,
-): Promise<Instant | undefined> {
-  const row = await db
-    .selectFrom("quarantined_events")
-    .select((eb) => eb.fn.min<Instant | null>("signed_at").as("signed_at"))
-    .where("body_sha256", "=", bodySha256)
-    .executeTakeFirst();
-  return row?.signed_at ?? undefined;
-}
-
 export async function resolveQuarantined(
   db: Database,
   ids: readonly string[],

@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import { textOf } from "../domain/json.ts";
 import type { Projection, Statement } from "../projections/projection.ts";
 import type { Known } from "../projections/rows.ts";
-import { idOf } from "../projections/rows.ts";
+import { idOf, isSharedByCards } from "../projections/rows.ts";
 import type { Database, Transaction } from "./database.ts";
 
 /**
@@ -16,7 +16,7 @@ export async function saveSharedTransactions(
   known: Known,
   statements: readonly Statement[],
 ): Promise<void> {
-  if (projection.subject !== "transaction") return;
+  if (!isSharedByCards(projection)) return;
   const shared = pairsOf(known, statements);
   if (shared.length === 0) return;
   await sql`

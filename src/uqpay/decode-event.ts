@@ -45,14 +45,14 @@ export interface DeliveryTimes {
 }
 
 /** The text of an event, where it is JSON. */
-interface Kept {
+interface EventText {
   /** The exact text that was signed, or what may be kept of it. */
   readonly text: string;
   /** True when a card's number was masked in the text, or a code was taken out of it. */
   readonly isRedacted: boolean;
 }
 
-interface Legible extends Kept {
+interface Legible extends EventText {
   /** True when the text must not be kept. */
   readonly isSensitive: boolean;
   /** From `data.card_id`, also for types without a handler. */
@@ -85,11 +85,16 @@ export function decodeEvent(rawBody: Buffer, times: DeliveryTimes): Decoded {
 }
 
 /** Reads an event that was decoded before and kept, by the rules of today. A body that was edited may be anything. */
-export function decodeKeptEvent(signed: string, times: DeliveryTimes): Decoded {
+export function decodeKeptEvent(
+  signed: string,
+  { signedAt, receivedAt }: DeliveryTimes,
+): Decoded {
   let input: unknown;
   try {
     input = parseJsonText(signed);
-  } catch {
+  } catch (error) {
+    // Any other error is a mistake of ours, and no fault of the event.
+    if (!(error instanceof SyntaxError)) throw error;
     return notJson(signed);
   }
   const text = withoutCardSecrets(signed);
@@ -110,7 +115,8 @@ export function decodeKeptEvent(signed: string, times: DeliveryTimes): Decoded {
     isSensitive: isSensitive(eventType, type !== unhandled, text),
     cardId: idIn(data, "card_id"),
   };
-  const inner = type.decode(data, { origin: { eventId, ...times }, sourceId });
+  const origin = { eventId, signedAt, receivedAt };
+  const inner = type.decode(data, { origin, sourceId });
   if ("issues" in inner) {
     const { issues } = inner;
     return { kind: "malformed", ...legible, eventId, eventType, issues };
@@ -128,7 +134,7 @@ function notJson(text: string): Decoded {
 
 /** Of an envelope that is refused, what can be read is told. */
 function withoutEnvelope(
-  kept: Kept,
+  kept: EventText,
   fields: Readonly<Record<string, unknown>>,
   issues: readonly Issue[],
 ): Decoded {

@@ -16,7 +16,7 @@ let store: TestStore;
 beforeAll(async () => {
   database = await createTestDatabase();
   // As the worker's.
-  store = openStore(database.url, { looksUpOnly: true });
+  store = openStore(database.url, { isWorkerSession: true });
 });
 
 afterAll(async () => {

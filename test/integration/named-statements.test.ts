@@ -13,7 +13,7 @@ let store: TestStore;
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  store = openStore(database.url, { maxConnections: 1, looksUpOnly: true });
+  store = openStore(database.url, { maxConnections: 1, isWorkerSession: true });
 });
 
 afterAll(async () => {

@@ -66,7 +66,7 @@ let store: TestStore;
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  store = openStore(database.url, { looksUpOnly: true });
+  store = openStore(database.url, { isWorkerSession: true });
   await store.pool.query(`
     create table visits (
       card_id        text not null,

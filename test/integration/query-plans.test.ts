@@ -46,15 +46,15 @@ beforeAll(async () => {
   openWatch(false);
 }, FILL_LIMIT_MS);
 
-/** @param looksUpOnly as a worker's session does */
-function openWatch(looksUpOnly: boolean): void {
-  watch = watchPlans(database.url, { looksUpOnly });
+/** @param isWorkerSession as a worker's session does */
+function openWatch(isWorkerSession: boolean): void {
+  watch = watchPlans(database.url, { isWorkerSession });
   db = createDatabase(watch.pool);
 }
 
-async function reopenWatch(looksUpOnly: boolean): Promise<void> {
+async function reopenWatch(isWorkerSession: boolean): Promise<void> {
   await db.destroy();
-  openWatch(looksUpOnly);
+  openWatch(isWorkerSession);
 }
 
 afterAll(async () => {
@@ -119,8 +119,8 @@ describe.each([
   ["as a worker's session has it plan", true],
 ])(
   `with ${String(SIZE.events)} events and ${String(SIZE.cards)} cards, the path of a webhook reads only its own rows, %s`,
-  (_, looksUpOnly) => {
-    beforeAll(() => reopenWatch(looksUpOnly));
+  (_, isWorkerSession) => {
+    beforeAll(() => reopenWatch(isWorkerSession));
 
     test("recording a batch, half of it known", async () => {
       const events = someEvents(BATCH);

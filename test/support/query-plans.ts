@@ -24,7 +24,7 @@ export interface PlanWatch {
 /** A pool whose every statement tells its real plan: PostgreSQL's own auto_explain, which sends it as a notice. */
 export function watchPlans(
   databaseUrl: string,
-  more: Pick<PoolOptions, "looksUpOnly"> = {},
+  more: Pick<PoolOptions, "isWorkerSession"> = {},
 ): PlanWatch {
   const url = new URL(databaseUrl);
   url.searchParams.set(

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import type { CardEvent } from "../../src/domain/card-event.ts";
-import { sayingOf, tellStory } from "../../src/operate/story.ts";
+import { statementsOf, tellStory } from "../../src/operate/story.ts";
 import { authorizations } from "../../src/projections/authorizations.ts";
 import { cards } from "../../src/projections/cards.ts";
 import {
@@ -13,12 +13,12 @@ import {
 } from "../support/events.ts";
 
 const storyOf = (events: readonly CardEvent[]) =>
-  tellStory(events.map((event) => sayingOf(event)));
+  tellStory(events.map((event) => statementsOf(event)));
 
 /** Each event with what of it does not stand, in short. */
 function told(events: readonly CardEvent[]) {
-  return storyOf(events).chapters.map(({ saying, superseded }) => [
-    saying.clock.eventId,
+  return storyOf(events).chapters.map(({ event, superseded }) => [
+    event.clock.eventId,
     ...superseded.map(
       ({ column, by, because }) => `${column} by ${by}: ${because}`,
     ),

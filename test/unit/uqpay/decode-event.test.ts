@@ -598,6 +598,35 @@ describe("an event that was kept", () => {
     expect(decodeKeptEvent(text, times)).toEqual(decoded);
   });
 
+  test("a mistake of ours is not taken for a body that is no JSON", () => {
+    const noText = undefined as unknown as string;
+
+    expect(() => decodeKeptEvent(noText, times)).toThrow(TypeError);
+  });
+
+  test("brings to its event only the times of its record, whatever else that has", () => {
+    const record = {
+      ...times,
+      eventId: "another",
+      state: "processed",
+      body: "",
+    };
+    const text = JSON.stringify({
+      event_id: "event-1",
+      event_type: STATUS,
+      data: {
+        card_id: "c",
+        card_status: "ACTIVE",
+        update_time: "2026-04-12T10:00:00Z",
+      },
+    });
+
+    const decoded = decodeKeptEvent(text, record);
+
+    expect(decoded).toMatchObject({ event: { eventId: "event-1" } });
+    expect(decoded).not.toHaveProperty(["event", "state"]);
+  });
+
   test("that is no JSON any more is told as what it is", () => {
     expect(decodeKeptEvent("{", times)).toEqual({
       kind: "not-json",
