@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "@commander-js/extra-typings";
 import { Option } from "@commander-js/extra-typings";
 import type { Config } from "../config.ts";
+import { keepNewObjectsYoung } from "../process/keep-new-objects-young.ts";
 import { createLogger } from "../process/logger.ts";
 import { readVersion } from "../process/version.ts";
 import { startWatchdog } from "../process/watchdog.ts";
@@ -39,6 +40,7 @@ async function serve(
   config: Config,
   print: Context["print"],
 ): Promise<Outcome> {
+  keepNewObjectsYoung();
   const log = createLogger(config.logLevel);
   const signals = listenToSignals();
   if (config.webhook.isDevelopmentSecret)

@@ -29,7 +29,7 @@ export function idOf(key: readonly string[]): string {
 }
 
 export function keyColumns({ columns }: Projection): string[] {
-  return columnsFrom(columns, "key");
+  return Object.keys(columns).filter((name) => columns[name]?.from === "key");
 }
 
 /** Whether events about several cards may speak of one row: its key does not name the card. */
@@ -39,17 +39,11 @@ export function isSharedByCards(projection: Projection): boolean {
 
 /** What is stored because events state it; the other columns are derived. */
 export function registerColumns({ columns }: Projection): string[] {
-  return [
-    ...columnsFrom(columns, "latest"),
-    ...columnsFrom(columns, "earliest"),
-  ];
+  return Object.keys(columns).filter((name) => isRegister(columns[name]));
 }
 
-function columnsFrom(
-  columns: Projection["columns"],
-  from: Column["from"],
-): string[] {
-  return Object.keys(columns).filter((name) => columns[name]?.from === from);
+function isRegister(column: Column | undefined): boolean {
+  return column?.from === "latest" || column?.from === "earliest";
 }
 
 export function statementsIn(
@@ -109,28 +103,23 @@ export function columnsOf(
   projection: Projection,
   { key, registers }: KnownRow,
 ): Row {
-  const keys = new Map(
-    keyColumns(projection).map((name, at) => [name, key[at]]),
-  );
-  const row = Object.entries(projection.columns).map(([name, column]) => [
-    name,
-    valueOf(name, column, keys, registers) ?? null,
-  ]);
-  return {
-    ...(Object.fromEntries(row) as Row),
-    field_clocks: writeClocks(registers),
-  };
+  const row: Record<string, Json> = {};
+  const parts = key.values();
+  for (const [name, column] of Object.entries(projection.columns))
+    row[name] = valueOf(name, column, parts, registers) ?? null;
+  return { ...row, field_clocks: writeClocks(registers) };
 }
 
+/** @param parts the key's, in the order of its columns */
 function valueOf(
   name: string,
   column: Column,
-  keys: ReadonlyMap<string, Json | undefined>,
+  parts: Iterator<string>,
   registers: Registers,
 ): Json | undefined {
   switch (column.from) {
     case "key":
-      return keys.get(name);
+      return parts.next().value as string | undefined;
     case "latest":
     case "earliest":
       return registers[name]?.value;
@@ -161,11 +150,9 @@ export function readRowIfPossible(
   const clocks = readClocks(row["field_clocks"] ?? null);
   if (clocks === undefined) return undefined;
   const registers: Record<string, Register> = {};
-  for (const name of registerColumns(projection)) {
-    const clock = clocks.get(name);
-    if (clock !== undefined)
+  for (const [name, clock] of clocks)
+    if (isRegister(projection.columns[name]))
       registers[name] = { value: row[name] ?? null, clock };
-  }
   return { key: keyOfRow(projection, row), registers };
 }
 

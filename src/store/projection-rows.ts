@@ -94,7 +94,7 @@ export async function upsertRows(
   await sql`
     ${named("upsert", table)}
     insert into ${sql.table(table)} (${list(names)})
-    select ${list(names)} from json_to_recordset(${JSON.stringify(rows)}::json) as row (${sql.join(typed)})
+    select ${list(names)} from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as row (${sql.join(typed)})
     on conflict (${list(keyNames)}) do update set ${sql.join(updates)}, updated_at = now()
   `.execute(trx);
 }

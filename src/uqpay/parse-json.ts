@@ -11,6 +11,8 @@ const BYTE_ORDER_MARK = "\ufeff";
  */
 export function parseJsonText(marked: string): unknown {
   const text = marked.startsWith(BYTE_ORDER_MARK) ? marked.slice(1) : marked;
+  const value: unknown = JSON.parse(text);
+  if (hasPlainNumbers(text)) return value;
   try {
     return parse(text, null, {
       parseNumber: exactNumber,
@@ -19,10 +21,21 @@ export function parseJsonText(marked: string): unknown {
     });
   } catch (error) {
     // The library calls itself for each level. What is nested deeper than the stack allows is an event nevertheless.
-    if (error instanceof RangeError) return JSON.parse(text);
+    if (error instanceof RangeError) return value;
     throw error;
   }
 }
+
+/**
+ * Whether JavaScript writes every number of this JSON as it stands there: then `JSON.parse` loses nothing, and the
+ * library, which takes five times as long, has nothing to do.
+ */
+function hasPlainNumbers(text: string): boolean {
+  const numerals = text.replace(STRINGS, "").match(/-?\d[\d.eE+-]*/g) ?? [];
+  return numerals.every((numeral) => String(Number(numeral)) === numeral);
+}
+
+const STRINGS = /"(?:[^"\\]|\\.)*"/g;
 
 function exactNumber(numeral: string): number | LosslessNumber {
   const number = Number(numeral);
