@@ -157,8 +157,10 @@ function keep(
 ): QuarantineFields {
   const isRedacted = decoded.kind !== "not-json" && decoded.isRedacted;
   const body = isRedacted ? Buffer.from(decoded.text) : rawBody;
+  const { eventId, eventType } = namesOf(decoded);
   return {
-    ...namesOf(decoded),
+    eventId,
+    eventType,
     cardId: decoded.kind === "not-json" ? undefined : decoded.cardId,
     issues: decoded.kind === "malformed" ? decoded.issues : undefined,
     body: decoded.isSensitive ? undefined : body,

@@ -39,7 +39,8 @@ export interface InFlight {
 
 /** A request that holds a place. */
 interface Place {
-  readonly request: Request;
+  /** Undefined once it has ended: a `Set` that grows keeps what it had until the next full collection. */
+  request: Request | undefined;
   sinceMs: number;
 }
 
@@ -61,11 +62,12 @@ export function limitInFlight(limits: InFlightLimits): InFlight {
       request.socket.destroy();
       return;
     }
-    const place = { request, sinceMs: 0 };
+    const place: Place = { request, sinceMs: 0 };
     underWay.add(place);
     response.once("close", () => {
       underWay.delete(place);
       end(place);
+      place.request = undefined;
     });
     response.locals["place"] = place;
     // Without a declared length it is small until it has passed the limit.
@@ -119,7 +121,7 @@ function take(place: Place, places: Set<Place>, limit: number): boolean {
     const slowest = findSlowest(places, place.sinceMs);
     if (slowest === undefined) return false;
     places.delete(slowest);
-    slowest.request.socket.destroy();
+    slowest.request?.socket.destroy();
   }
   places.add(place);
   return true;
@@ -132,7 +134,7 @@ function findSlowest(
   for (const place of places) {
     if (nowMs - place.sinceMs < SLOW_AFTER_MS) return undefined;
     // One that is complete waits for us, and not we for it.
-    if (!place.request.complete) return place;
+    if (place.request?.complete === false) return place;
   }
   return undefined;
 }

@@ -59,7 +59,7 @@ function registersIn(event: AuthorizationReported): Registers {
   const finality = transaction["transaction_status"] === "PENDING" ? 0 : 1;
   const clock = { ...clockOf(event, event.happenedAt), finality };
   return {
-    ...statedAt(clock, { ...transaction, event_id: eventId, card_id: cardId }),
+    ...statedAt(clock, { event_id: eventId, card_id: cardId, ...transaction }),
     ...statedAt(clockOf(event), { received_at: receivedAt }),
   };
 }

@@ -68,7 +68,7 @@ function firstSeenIn(event: EventEnvelope): Registers {
 function registersIn(event: CardEvent): Registers {
   const clock = clockOf(event, ownTimeOf(event));
   return {
-    ...statedAt(clock, { ...event.facts, last_event_id: event.eventId }),
+    ...statedAt(clock, { last_event_id: event.eventId, ...event.facts }),
     ...firstSeenIn(event),
     ...statusIn(event),
   };

@@ -107,7 +107,8 @@ export function columnsOf(
   const parts = key.values();
   for (const [name, column] of Object.entries(projection.columns))
     row[name] = valueOf(name, column, parts, registers) ?? null;
-  return { ...row, field_clocks: writeClocks(registers) };
+  row["field_clocks"] = writeClocks(registers);
+  return row;
 }
 
 /** @param parts the key's, in the order of its columns */

@@ -12,7 +12,6 @@ import { eventType } from "./event-types/event-type.ts";
 import { findEventType, optionalFields } from "./event-types/index.ts";
 import type { Issue } from "./fields.ts";
 import {
-  attempt,
   isObject,
   optional,
   optionalNames,
@@ -111,9 +110,9 @@ export function decodeKeptEvent(
   const { eventId, eventType, sourceId } = envelope;
   const type = findEventType(eventType) ?? unhandled;
   const legible = {
-    ...kept,
     isSensitive: isSensitive(eventType, type !== unhandled, text),
     cardId: idIn(data, "card_id"),
+    ...kept,
   };
   const origin = { eventId, signedAt, receivedAt };
   const inner = type.decode(data, { origin, sourceId });
@@ -157,6 +156,9 @@ function idIn(
   fields: Readonly<Record<string, unknown>>,
   name: string,
 ): string | undefined {
-  const reading = attempt(() => readId(fields[name]));
-  return "value" in reading ? reading.value : undefined;
+  try {
+    return readId(fields[name]);
+  } catch {
+    return undefined;
+  }
 }

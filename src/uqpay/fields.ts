@@ -80,29 +80,18 @@ export function readFields<Shape extends Fields>(
   const issues: Issue[] = [];
   const unreadable: Issue[] = [];
   for (const [name, { read, isRequired }] of Object.entries(fields)) {
-    const reading = attempt(() => read(input[name]));
-    if ("value" in reading) values[name] = reading.value;
-    else {
-      const { message, path } = reading.fault;
-      const issue = { path: parent + [name, ...path].join("."), message };
+    try {
+      values[name] = read(input[name]);
+    } catch (error) {
+      if (!(error instanceof Unreadable)) throw error;
+      const path = parent + [name, ...error.path].join(".");
+      const issue = { path, message: error.message };
       (isRequired ? issues : unreadable).push(issue);
     }
   }
   return issues.length > 0
     ? { issues }
     : { values: values as ValuesOf<Shape>, unreadable };
-}
-
-/** @returns what a reader throws as a value, and nothing that is a mistake of ours */
-export function attempt<Value>(
-  read: () => Value,
-): { readonly value: Value } | { readonly fault: Unreadable } {
-  try {
-    return { value: read() };
-  } catch (error) {
-    if (error instanceof Unreadable) return { fault: error };
-    throw error;
-  }
 }
 
 /** `""` stands for "not set" in every event. */
@@ -159,10 +148,12 @@ function readInside<Value>(
   read: Reader<Value>,
   input: unknown,
 ): Value {
-  const reading = attempt(() => read(input));
-  if ("value" in reading) return reading.value;
-  const { message, path } = reading.fault;
-  throw new Unreadable(message, [name, ...path]);
+  try {
+    return read(input);
+  } catch (error) {
+    if (!(error instanceof Unreadable)) throw error;
+    throw new Unreadable(error.message, [name, ...error.path]);
+  }
 }
 
 /** PostgreSQL's `text` has no NUL and no lone surrogate; two ids that differ only there would become one. */
