@@ -1,3 +1,5 @@
+import { availableParallelism } from "node:os";
+
 /**
  * Projects, one folder each: `unit` and `property` need nothing, `integration` and `e2e` share one PostgreSQL (and one
  * Redis) that the global set-up starts, `majors` starts the servers of other versions that POSTGRES_PACKAGES has. Types are checked by `npm run typecheck`.
@@ -39,8 +41,8 @@ export default {
   reporters: ["default", "<rootDir>/test/support/unique-titles.js"],
   // For a machine that does other things, too. Jest reads it here only: in a project it is ignored.
   testTimeout: 60_000,
-  // Jest's default is one less than there are cores, which on two cores is one.
-  maxWorkers: "100%",
+  // More than there are cores: most suites wait half of their time, for processes that start, stop or try again.
+  maxWorkers: Math.ceil(availableParallelism() * 1.5),
   // Only with `--coverage`. The rules are held to be complete; elsewhere coverage says little.
   collectCoverageFrom: [
     "src/domain/**/*.ts",
