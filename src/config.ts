@@ -14,6 +14,14 @@ export class ConfigError extends Error {
 
 const DEVELOPMENT_SECRET = "whsec_development";
 
+/** What stands in a header of a request. The value must not end up in an error of the runtime, which repeats it. */
+const headerValue = () =>
+  z
+    .string()
+    .refine(hasNoBlankEnds, BLANK_ENDS)
+    .regex(/^[\x21-\x7e]+$/, "must have only printable ASCII characters")
+    .optional();
+
 /** A whole number within these bounds. */
 const whole = (min: number, max: number) =>
   z.coerce.number().int().min(min).max(max);
@@ -88,6 +96,16 @@ const schema = z.object({
   EVENT_RETRY_DELAY_MS: whole(1, 60_000).default(1_000),
   REQUEUE_PERIOD_MS: whole(100, 60_000).default(5_000),
   RETENTION_DAYS: whole(1, 36_500).optional(),
+  UQPAY_API_BASE_URL: z
+    .string()
+    .refine(isApiUrl, "must be an https:// URL, or http:// to this machine")
+    .transform((text) => text.replace(/\/+$/, ""))
+    .optional(),
+  UQPAY_CLIENT_ID: headerValue(),
+  UQPAY_API_KEY: headerValue(),
+  UQPAY_API_CALLS_PER_MINUTE: whole(1, Number.MAX_SAFE_INTEGER).default(120),
+  UQPAY_API_LAG_SECONDS: whole(0, 3_600).default(5),
+  RECONCILE_EVERY_MINUTES: whole(0, 43_200).default(360),
   LOG_LEVEL: z
     .enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"])
     .default("info"),
@@ -98,7 +116,12 @@ const schema = z.object({
 });
 
 /** Of these a blank would be part of the key. */
-const KEYS: readonly string[] = ["UQPAY_WEBHOOK_SECRET", "ADMIN_TOKEN"];
+const KEYS: readonly string[] = [
+  "UQPAY_WEBHOOK_SECRET",
+  "UQPAY_CLIENT_ID",
+  "UQPAY_API_KEY",
+  "ADMIN_TOKEN",
+];
 
 /** What may come from a file instead, as orchestrators mount secrets: `DATABASE_URL_FILE=/run/secrets/…`. */
 const FROM_FILE = [
@@ -106,7 +129,16 @@ const FROM_FILE = [
   "DATABASE_URL",
   "REDIS_URL",
   "ADMIN_TOKEN",
+  "UQPAY_CLIENT_ID",
+  "UQPAY_API_KEY",
 ];
+
+/** Without one of them UQPAY's API cannot be asked; without all of them it is not. */
+const API_ACCESS = [
+  "UQPAY_API_BASE_URL",
+  "UQPAY_CLIENT_ID",
+  "UQPAY_API_KEY",
+] as const;
 
 /** Every variable that is read. */
 const KNOWN: readonly string[] = [
@@ -143,6 +175,7 @@ export function loadConfig(
   readFiles(variables, readFile, faults);
   if (variables["NODE_ENV"] === "production")
     checkProduction(variables, faults);
+  checkApiAccess(variables, faults);
   const unquoted = Object.entries(variables).filter(
     ([name]) => faults.get(name) !== QUOTED,
   );
@@ -218,6 +251,8 @@ function toConfig(
       firstRetryDelayMs: env.EVENT_RETRY_DELAY_MS,
       requeuePeriodMs: env.REQUEUE_PERIOD_MS,
     },
+    /** UQPAY's API; undefined: it is not asked. */
+    api: apiOf(env),
     /** Bodies older than this are dropped; undefined: none ever. */
     retentionDays: env.RETENTION_DAYS,
     logLevel: env.LOG_LEVEL,
@@ -229,6 +264,37 @@ function toConfig(
     /** Variables that are set, not known, and read like one that is. */
     nearMisses,
   };
+}
+
+function apiOf(env: z.output<typeof schema>) {
+  const { UQPAY_API_BASE_URL: baseUrl, UQPAY_CLIENT_ID: clientId } = env;
+  const { UQPAY_API_KEY: apiKey } = env;
+  if (!baseUrl || !clientId || !apiKey) return undefined;
+  return {
+    /** May have a path; without a slash at its end. */
+    baseUrl,
+    clientId,
+    apiKey,
+    /** Of all instances together. */
+    callsPerMinute: env.UQPAY_API_CALLS_PER_MINUTE,
+    /** An answer may show a card as it was so long ago. */
+    lagSeconds: env.UQPAY_API_LAG_SECONDS,
+    /** 0: never by itself. */
+    reconcileEveryMinutes: env.RECONCILE_EVERY_MINUTES,
+  };
+}
+
+/** All three or none: with one of them alone somebody means to use the API, and it would stay off silently. */
+function checkApiAccess(variables: Environment, faults: Faults): void {
+  const missing = API_ACCESS.filter((name) => !variables[name]);
+  if (missing.length === API_ACCESS.length) return;
+  const set = API_ACCESS.filter((name) => variables[name]);
+  for (const name of missing)
+    if (!faults.has(`${name}_FILE`))
+      faults.set(
+        name,
+        `is missing: ${set.join(" and ")} ${set.length > 1 ? "are" : "is"} set`,
+      );
 }
 
 /** Apart from the schema: a rule over several variables is not looked at while one of them is wrong. */
@@ -288,6 +354,21 @@ function hasQuote(secret: string): boolean {
 
 function splitList(text: string): string[] {
   return text.split(",").map((part) => part.trim());
+}
+
+/** Keys go there: over plain http only to this machine, where the simulator is. */
+function isApiUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const url = new URL(text);
+  if (url.username || url.password || url.search || url.hash) return false;
+  if (url.protocol === "https:") return true;
+  return url.protocol === "http:" && isLoopback(url.hostname);
+}
+
+function isLoopback(host: string): boolean {
+  return (
+    host === "localhost" || host === "[::1]" || /^127(\.\d+){3}$/.test(host)
+  );
 }
 
 function isAddressRange(text: string): boolean {

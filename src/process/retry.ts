@@ -19,6 +19,20 @@ export function delayAfter(
   return withJitter(retry.firstDelayMs * 2 ** (attempt - 1), retry, random);
 }
 
+/**
+ * Exponential, with jitter over its whole: for what many ask of one server that is not ours, and that may be at its limit.
+ *
+ * @param random 0 to 1
+ */
+export function anyDelayAfter(
+  attempt: number,
+  { firstDelayMs, maxDelayMs }: RetryRules,
+  random: () => number,
+): number {
+  const fullMs = Math.min(firstDelayMs * 2 ** (attempt - 1), maxDelayMs);
+  return Math.round(fullMs * random());
+}
+
 /** Without a count, by how long the trouble has lasted: it is over at most half as late again. */
 export function delayInTrouble(
   waitedMs: number,

@@ -28,6 +28,12 @@ const contractVariables = [
   "EVENT_MAX_ATTEMPTS",
   "EVENT_RETRY_DELAY_MS",
   "REQUEUE_PERIOD_MS",
+  "UQPAY_API_BASE_URL",
+  "UQPAY_CLIENT_ID",
+  "UQPAY_API_KEY",
+  "UQPAY_API_CALLS_PER_MINUTE",
+  "UQPAY_API_LAG_SECONDS",
+  "RECONCILE_EVERY_MINUTES",
 ];
 
 const root = new URL("../../", import.meta.url);
@@ -254,6 +260,95 @@ describe("in production", () => {
       expect(named({ ...production, ...ports })).toEqual(["OPS_PORT"]);
     },
   );
+});
+
+describe("UQPAY's API", () => {
+  const access = {
+    UQPAY_API_BASE_URL: "https://api-sandbox.uqpaytech.com/api/",
+    UQPAY_CLIENT_ID: "client-id",
+    UQPAY_API_KEY: "api-key",
+  };
+
+  test("is not asked where nothing is said of it", () => {
+    expect(loadConfig({}).api).toBeUndefined();
+    expect(loadConfig(production).api).toBeUndefined();
+  });
+
+  test("is asked where its address and its keys are known", () => {
+    expect(loadConfig(access).api).toEqual({
+      baseUrl: "https://api-sandbox.uqpaytech.com/api",
+      clientId: "client-id",
+      apiKey: "api-key",
+      callsPerMinute: 120,
+      lagSeconds: 5,
+      reconcileEveryMinutes: 360,
+    });
+    expect(
+      loadConfig({
+        ...access,
+        UQPAY_API_CALLS_PER_MINUTE: "1000000",
+        UQPAY_API_LAG_SECONDS: "0",
+        RECONCILE_EVERY_MINUTES: "0",
+      }).api,
+    ).toMatchObject({
+      callsPerMinute: 1_000_000,
+      lagSeconds: 0,
+      reconcileEveryMinutes: 0,
+    });
+  });
+
+  test.each(Object.keys(access))(
+    "a half of what it needs is refused, and %s is named as what is missing",
+    (name) => {
+      const environment = { ...access, [name]: "" };
+
+      expect(named(environment)).toEqual([name]);
+      expect(refusal(environment)).toMatch(/is missing: UQPAY_\w+ and UQPAY_/);
+    },
+  );
+
+  test("one alone names the two others", () => {
+    expect(named({ UQPAY_API_KEY: "api-key" })).toEqual([
+      "UQPAY_API_BASE_URL",
+      "UQPAY_CLIENT_ID",
+    ]);
+  });
+
+  test.each([
+    "http://127.0.0.1:4010",
+    "http://localhost:4010/api",
+    "http://[::1]:4010",
+  ])("may be on this machine without TLS: %s", (UQPAY_API_BASE_URL) => {
+    expect(loadConfig({ ...access, UQPAY_API_BASE_URL }).api?.baseUrl).toBe(
+      UQPAY_API_BASE_URL,
+    );
+  });
+
+  test.each([
+    "http://api.uqpay.com/api",
+    "http://127.0.0.1.example.com",
+    "ftp://127.0.0.1",
+    "api.uqpay.com",
+    "https://user:password@api.uqpay.com",
+    "https://api.uqpay.com/api?key=1",
+    "https://api.uqpay.com/api#x",
+  ])("is refused at %s", (UQPAY_API_BASE_URL) => {
+    expect(named({ ...access, UQPAY_API_BASE_URL })).toEqual([
+      "UQPAY_API_BASE_URL",
+    ]);
+  });
+
+  test.each([
+    ["UQPAY_API_KEY", '"api-key"'],
+    ["UQPAY_API_KEY", "api-key "],
+    ["UQPAY_CLIENT_ID", "client\nid"],
+    ["UQPAY_CLIENT_ID", "clïent"],
+    ["UQPAY_API_CALLS_PER_MINUTE", "0"],
+    ["UQPAY_API_LAG_SECONDS", "-1"],
+    ["RECONCILE_EVERY_MINUTES", "-1"],
+  ])("is refused with %s=%j", (name, value) => {
+    expect(named({ ...access, [name]: value })).toEqual([name]);
+  });
 });
 
 describe("addresses", () => {
@@ -487,7 +582,9 @@ describe(".env.example", () => {
     const source = readFileSync(new URL("src/config.ts", root), "utf8");
     const [, list = ""] = /FROM_FILE = \[([^\]]*)\]/.exec(source) ?? [];
     return [
-      ...source.matchAll(/^ +([A-Z][A-Z0-9_]+): (?:z\b|port|url|whole)/gm),
+      ...source.matchAll(
+        /^ +([A-Z][A-Z0-9_]+): (?:z\b|port|url|whole|headerValue)/gm,
+      ),
       ...list.replaceAll('",', '_FILE",').matchAll(/"(\w+)"/g),
     ].map(([, name = ""]) => name);
   }
