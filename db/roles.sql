@@ -82,6 +82,7 @@ begin
           to_regclass('public.authorizations'),
           to_regclass('public.earlier_copies'),
           to_regclass('public.transaction_cards'),
+          to_regclass('public.api_budget'),
           to_regclass('public.mcc_declines')
         )
       )
@@ -123,6 +124,9 @@ begin
   end if;
   if to_regclass('public.earlier_copies') is not null then
     grant select, insert, update on earlier_copies, transaction_cards to uqpay_writer;
+  end if;
+  if to_regclass('public.api_budget') is not null then
+    grant select, update on api_budget to uqpay_writer;
   end if;
 end
 $$;

@@ -1,5 +1,17 @@
 -- The schema as all migrations leave it, for reading. Written by `npm run schema`; change it by a migration.
 
+-- How many calls of UQPAY's API may be sent, for all instances together: one row, by the database's clock.
+create table api_budget (
+  -- Always true: there is one row.
+  is_only boolean not null default true,
+  -- When the calls that were taken count no longer. A call may be taken while this is at most some calls ahead.
+  emptied_at timestamp with time zone not null default '-infinity'::timestamp with time zone,
+  -- Before this no call is sent: UQPAY has answered 429.
+  closed_until timestamp with time zone not null default '-infinity'::timestamp with time zone,
+  constraint api_budget_pkey PRIMARY KEY (is_only),
+  constraint api_budget_has_one_row CHECK (is_only)
+);
+
 -- The projection: one row a transaction, with its outcome. Converges like cards.
 create table authorizations (
   -- UQPAY's id of the transaction; where the event has none, its source_id, else its event_id.

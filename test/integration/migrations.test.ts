@@ -42,6 +42,7 @@ describe("migrations of an empty database", () => {
   };
 
   const allTables = [
+    "api_budget",
     "authorizations",
     "cards",
     "earlier_copies",
