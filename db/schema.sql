@@ -111,7 +111,7 @@ create table cards (
   observed_status_at timestamp with time zone,
   -- The spending limit of the card; 0 on SINGLE cards.
   card_limit numeric,
-  -- The balance after the latest event that stated one.
+  -- The balance after the latest event that stated one; it may be negative. Of a cancelled SINGLE card: what was stated last, which UQPAY has returned or will return, and of which no event tells. Not money on the card.
   available_balance numeric,
   -- The time of that event.
   balance_as_of timestamp with time zone,
@@ -149,6 +149,14 @@ create table cards (
   field_clocks jsonb not null,
   -- A snapshot showed another status (observed_status) than the one that stands (card_status), and later: an announcement is late or was lost.
   status_contradicted boolean not null default false,
+  -- The limit of a single transaction as it was raised for a while, in card_currency. It stays here when that is over: see elevated_limit_until.
+  elevated_limit numeric,
+  -- Until when elevated_limit holds; no event tells of the end.
+  elevated_limit_until timestamp with time zone,
+  -- When the latest event was signed that told of too many wrong PINs. Nothing tells when such a block is over, so nothing clears it.
+  pin_blocked_at timestamp with time zone,
+  -- Whether the network refuses the card's number, as {"status": "ENROLLED", "enabled": true, "action_code": "41", "update_time": "…"}; what an event did not state is null.
+  network_protection jsonb,
   constraint cards_pkey PRIMARY KEY (card_id),
   constraint cards_field_clocks_by_column CHECK ((jsonb_typeof(field_clocks) = 'object'::text)),
   constraint cards_mcc_lists_known_together CHECK (((allowed_mcc IS NULL) = (blocked_mcc IS NULL)))

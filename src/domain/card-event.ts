@@ -3,12 +3,14 @@ import type { Instant } from "./instant.ts";
 import type { Json } from "./json.ts";
 
 /** What happened, in our words. Where it came from and how it was written is known to `uqpay/` only. */
-export type CardEvent = StatusAnnounced | CardObserved | AuthorizationReported;
+export type CardEvent =
+  StatusAnnounced | CardObserved | PinBlocked | AuthorizationReported;
 
 /** Every kind, for what counts by kind. */
 export const CARD_EVENT_KINDS = Object.keys({
   "status-announced": true,
   "card-observed": true,
+  "pin-blocked": true,
   "authorization-reported": true,
 } satisfies Record<CardEvent["kind"], true>);
 
@@ -27,18 +29,26 @@ interface Origin extends EventOrigin {
   readonly facts: Facts;
 }
 
-/** UQPAY announced a change of status, with the time of the change. */
+/** UQPAY announced a change of status. */
 export interface StatusAnnounced extends Origin {
   readonly kind: "status-announced";
   readonly status: string;
   readonly reason: string | undefined;
-  readonly changedAt: Instant;
+  /** Undefined where a failed creation does not say when. */
+  readonly changedAt: Instant | undefined;
 }
 
-/** A card as it was when the event was signed: creation, update, activation. A status is only seen in passing. */
+/** A card as it was at some time: creation, update, activation, recharge. A status is only seen in passing. */
 export interface CardObserved extends Origin {
   readonly kind: "card-observed";
   readonly status: string | undefined;
+  /** By the event's own word; undefined: when it was signed. */
+  readonly observedAt: Instant | undefined;
+}
+
+/** The card takes no PIN for now: a wrong one was entered too often. Nothing tells when that is over. */
+export interface PinBlocked extends Origin {
+  readonly kind: "pin-blocked";
 }
 
 /** A merchant asked for money; approved, declined or pending. Also says a little about the card. */
@@ -59,6 +69,8 @@ export function ownTimeOf(event: CardEvent): Instant | undefined {
     case "authorization-reported":
       return event.happenedAt;
     case "card-observed":
+      return event.observedAt;
+    case "pin-blocked":
       return undefined;
   }
 }

@@ -12,6 +12,7 @@ import {
   earliest,
   key,
   latest,
+  latestTime,
   required,
 } from "./projection.ts";
 
@@ -36,6 +37,8 @@ export const cards: Projection = {
     observed_status_at: derived("timestamptz", timeOf("observed_status")),
     status_contradicted: derived("boolean", isContradicted),
     card_limit: latest("numeric"),
+    elevated_limit: latest("numeric"),
+    elevated_limit_until: latest("timestamptz"),
     available_balance: latest("numeric"),
     balance_as_of: derived("timestamptz", timeOf("available_balance")),
     per_transaction_limit: derived("numeric", perTransactionLimit),
@@ -45,6 +48,8 @@ export const cards: Projection = {
     blocked_mcc: latest("text[]"),
     risk_control: latest("jsonb"),
     no_pin_payment_amount: latest("numeric"),
+    pin_blocked_at: latestTime(),
+    network_protection: latest("jsonb"),
     metadata: latest("jsonb"),
     controls_updated_at: derived("timestamptz", controlsUpdatedAt),
     cancel_requested_at: earliest("clock"),
@@ -71,12 +76,14 @@ function registersIn(event: CardEvent): Registers {
     ...statedAt(clock, { last_event_id: event.eventId, ...event.facts }),
     ...firstSeenIn(event),
     ...statusIn(event),
+    ...(event.kind === "pin-blocked" &&
+      statedAt(clock, { pin_blocked_at: clock.at })),
   };
 }
 
 /** An announced status outranks one that a snapshot shows in passing, and brings its reason, or that it has none. */
 function statusIn(event: CardEvent): Registers {
-  if (event.kind === "authorization-reported") return {};
+  if (!("status" in event)) return {};
   const { status } = event;
   if (status === undefined) return {};
   const clock = clockOf(event, ownTimeOf(event));

@@ -45,8 +45,8 @@ export type Column = {
   readonly isBookkeeping?: boolean;
 } & (
   | { readonly from: "key" }
-  /** A register: the statement with the greatest clock stands. */
-  | { readonly from: "latest" }
+  /** A register: the statement with the greatest clock stands. `clock`: as below. */
+  | { readonly from: "latest"; readonly of?: "clock" }
   /** A register: the earliest time stands. `clock`: it is the `at` of its own clock, and moves with it. */
   | { readonly from: "earliest"; readonly of: "clock" | "receipt" }
   /** Follows from the registers. */
@@ -62,6 +62,11 @@ export function key(type: ColumnType): Column {
 
 export function latest(type: ColumnType): Column {
   return { type, from: "latest" };
+}
+
+/** When the latest statement of it was true. */
+export function latestTime(): Column {
+  return { type: "timestamptz", from: "latest", of: "clock" };
 }
 
 export function earliest(of: "clock" | "receipt"): Column {

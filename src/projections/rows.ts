@@ -176,12 +176,15 @@ export function dateBack(
     Object.entries(registers).map(([name, { value, clock }]) => {
       const signedAt = signedAtOf.get(clock.eventId) ?? clock.signedAt;
       const at = earlier(clock.at, signedAt);
-      const column = columns[name];
-      const isOfClock = column?.from === "earliest" && column.of === "clock";
+      const isTime = isTimeOfClock(columns[name]);
       return [
         name,
-        { value: isOfClock ? at : value, clock: { ...clock, at, signedAt } },
+        { value: isTime ? at : value, clock: { ...clock, at, signedAt } },
       ];
     }),
   );
+}
+
+function isTimeOfClock(column: Column | undefined): boolean {
+  return column !== undefined && "of" in column && column.of === "clock";
 }

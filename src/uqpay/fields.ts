@@ -203,6 +203,20 @@ export function readStatus(input: unknown): string {
   return status;
 }
 
+const FLAGS: Readonly<Record<string, boolean>> = {
+  TRUE: true,
+  Y: true,
+  FALSE: false,
+  N: false,
+};
+
+/** Yes or no, as JSON has it or in the words of the risk controls. */
+export function readFlag(input: unknown): boolean {
+  const flag = FLAGS[readStatus(readText(input))];
+  if (flag === undefined) throw new Unreadable("must be true or false");
+  return flag;
+}
+
 const DECIMAL = /^([+-]?)(\d*)(?:\.(\d*))?(?:e([+-]?\d{1,6}))?$/i;
 
 /** Far beyond any money, and far within `numeric` (131,072 digits before the point). */

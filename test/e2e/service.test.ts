@@ -25,6 +25,8 @@ const { version: VERSION } = JSON.parse(
 ) as { version: string };
 
 const ANSWERS: Readonly<Record<string, string>> = {
+  "card.PIN.retry.exceed.soft.block--docs-v1.5.2-pin-retry-webhook":
+    "200 accepted",
   "card.activation.status--docs-v1.6-webhook-activation-status": "200 accepted",
   "card.create.succeeded--docs-v1.6-webhook-card-created": "200 accepted",
   "card.create.succeeded--sdk-go-issuing_test": "200 accepted",
@@ -32,12 +34,17 @@ const ANSWERS: Readonly<Record<string, string>> = {
   // Under the same placeholder id as the activation code of the SDK, which is delivered first here.
   "card.elevate_limit.succeeded--docs-v1.6-webhook-card-elevate-limit":
     "200 duplicate",
+  "card.recharge.succeeded--sdk-go-issuing_test": "200 accepted",
+  // The same placeholder again.
+  "card.risk_control.network_protection.enrolled--docs-v1.6-webhook-network-protection-status":
+    "200 duplicate",
   "card.status.update.succeeded--docs-v1.6-card-lifecycle": "200 accepted",
   "card.status.update.succeeded--docs-v1.6-webhook-card-status-updated":
     "200 accepted",
   "card.status.update.succeeded--sdk-go-issuing_test": "200 accepted",
   "card.update.succeeded--docs-v1.6-webhook-card-updated": "200 accepted",
   "card.update.succeeded--sdk-go-issuing_test": "200 accepted",
+  "card.withdraw.succeeded--docs-v1.6-webhook-card-withdraw": "200 accepted",
   "issuing.transaction.authorization--docs-readme-mcc-controls-declined-truncated":
     "422 invalid_payload",
   "issuing.transaction.authorization--docs-v1.6-spending-controls-mcc-declined":
@@ -132,6 +139,11 @@ describe.each(queueKinds.filter(isAvailable))(
             reason: "event_id_conflict",
             event_id: "8a78af1e-de83-43a5-b177-ecbc6a8a9fc6",
             event_type: "card.elevate_limit.succeeded",
+          },
+          {
+            reason: "event_id_conflict",
+            event_id: "8a78af1e-de83-43a5-b177-ecbc6a8a9fc6",
+            event_type: "card.risk_control.network_protection.enrolled",
           },
           {
             reason: "invalid_payload",

@@ -26,6 +26,8 @@ import type { TestDatabase } from "../support/database.ts";
 import { createTestDatabase } from "../support/database.ts";
 import {
   aCardUpdate,
+  aPinBlock,
+  aRecharge,
   aStatusUpdate,
   anAuthorization,
   bytesOf,
@@ -132,6 +134,36 @@ const cardUpdate = fc
     }),
   );
 
+const recharge = fc
+  .record({
+    card: cards,
+    at: maybe(time),
+    signedAtMs,
+    status: maybe(fc.constantFrom("ACTIVE", "FROZEN")),
+    balance: maybe(amount),
+  })
+  .map(({ card, at, status, balance, ...draft }): Draft => ({
+    ...draft,
+    write: (run, event_id) =>
+      aRecharge(
+        {
+          card_id: `${run} ${card}`,
+          card_status: status,
+          complete_time: at,
+          card_available_balance: balance,
+        },
+        { event_id },
+      ),
+  }));
+
+const pinBlock = fc
+  .record({ card: cards, signedAtMs })
+  .map(({ card, ...draft }): Draft => ({
+    ...draft,
+    write: (run, event_id) =>
+      aPinBlock({ card_id: `${run} ${card}` }, { event_id }),
+  }));
+
 const authorization = fc
   .record({
     card: cards,
@@ -176,15 +208,20 @@ const authorization = fc
     }),
   );
 
+const anyDraft = fc.oneof(
+  statusUpdate,
+  cardUpdate,
+  recharge,
+  pinBlock,
+  authorization,
+);
+
 /**
  * A history, the order in which it is received, and how two workers share it: each has events of its own, so that
  * they work on one card at the same moment, and then repeats what either of them may have done.
  */
 const scenario = fc
-  .array(fc.oneof(statusUpdate, cardUpdate, authorization), {
-    minLength: 4,
-    maxLength: 14,
-  })
+  .array(anyDraft, { minLength: 4, maxLength: 14 })
   .chain((history) => {
     const indexes = history.map((_, index) => index);
     const everything = fc.shuffledSubarray(indexes, {
@@ -223,7 +260,7 @@ const DELIVERED_AT_MS = SIGNED_FROM_MS + 3_000;
 const copiesScenario = fc
   .array(
     fc.record({
-      draft: fc.oneof(statusUpdate, cardUpdate, authorization),
+      draft: anyDraft,
       copies: fc.array(signedAtMs, { minLength: 1, maxLength: 4 }),
     }),
     { minLength: 4, maxLength: 10 },

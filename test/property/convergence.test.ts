@@ -1,6 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import type { CardEvent } from "../../src/domain/card-event.ts";
+import { ownTimeOf } from "../../src/domain/card-event.ts";
 import type { Clock } from "../../src/domain/clock.ts";
 import { compareClocks, compareCodePoints } from "../../src/domain/clock.ts";
 import type { Registers } from "../../src/domain/registers.ts";
@@ -312,6 +313,24 @@ describe("a card's status", () => {
   });
 });
 
+describe("the latest block of a card's PIN", () => {
+  test("was when the last of them was signed first, whichever copies came", () => {
+    fc.assert(
+      fc.property(deliveriesOf(cardEvents), ({ events, deliveries }) => {
+        const times = events
+          .filter(({ kind }) => kind === "pin-blocked")
+          .map(({ signedAt }) => signedAt)
+          .toSorted();
+
+        const row = toRow(cards, cardAfter(...earliestCopies(deliveries)));
+
+        expect(row?.["pin_blocked_at"]).toBe(times.at(-1) ?? null);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
 describe("the clocks of a row", () => {
   test("come back as they were written", () => {
     fc.assert(
@@ -337,13 +356,9 @@ function orderOfParts(a: Clock, b: Clock): number {
 }
 
 function statementOf(event: CardEvent): { status: string; clock: Clock }[] {
-  if (event.kind === "authorization-reported" || event.status === undefined)
-    return [];
+  if (!("status" in event) || event.status === undefined) return [];
   const isAnnounced = event.kind === "status-announced";
-  const at =
-    isAnnounced && event.changedAt < event.signedAt
-      ? event.changedAt
-      : event.signedAt;
+  const at = earlier(ownTimeOf(event) ?? event.signedAt, event.signedAt);
   const finality = { CANCELLED: 2, FAILED: 2, PRE_CANCEL: 1 }[event.status];
   const clock = {
     finality: finality ?? 0,

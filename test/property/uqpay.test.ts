@@ -1,9 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { instantFromEpochMs } from "../../src/domain/instant.ts";
-import { authorizations } from "../../src/projections/authorizations.ts";
-import { cards } from "../../src/projections/cards.ts";
-import { toRow } from "../../src/projections/rows.ts";
+import { PROJECTIONS } from "../../src/projections/index.ts";
+import { fold, statementsIn, toRow } from "../../src/projections/rows.ts";
 import type { Decoded, Issue } from "../../src/uqpay/decode-event.ts";
 import {
   decodeEvent,
@@ -18,7 +17,7 @@ import {
 import * as fields from "../../src/uqpay/fields.ts";
 import { numeralOf, parseJsonText } from "../../src/uqpay/parse-json.ts";
 import { sign, verifySignature } from "../../src/uqpay/signature.ts";
-import { at, authorizationAfter, cardAfter } from "../support/events.ts";
+import { at } from "../support/events.ts";
 import { payload, payloadNames } from "../support/fixtures.ts";
 import { outcomeOf } from "../support/readings.ts";
 
@@ -223,7 +222,7 @@ function isOfOptional(issue: Issue): boolean {
 }
 
 const REQUIRED =
-  /^(?:event_id|event_type|data(?:\.(?:card_id|card_status|update_time|transaction_status))?)$/;
+  /^(?:event_id|event_type|data(?:\.(?:card_id|card_status|update_time|transaction_status|per_transaction_limit|expires_at))?)$/;
 
 describe("decoding", () => {
   test("never throws, for any bytes", () => {
@@ -301,6 +300,8 @@ describe("decoding", () => {
             card_status: "ACTIVE",
             transaction_status: "DECLINED",
             update_time: "2026-04-12T10:00:00Z",
+            per_transaction_limit: "80000",
+            expires_at: "2026-05-21T09:30:00Z",
           };
           const text = JSON.stringify({
             ...outer,
@@ -346,9 +347,16 @@ function expectStorable(decoded: Decoded): void {
     return;
   }
   const { event } = decoded;
-  const rows: unknown[] = [toRow(cards, cardAfter(event))];
-  if (event.kind === "authorization-reported")
-    rows.push(toRow(authorizations, authorizationAfter(event)));
+  const rows = PROJECTIONS.flatMap((projection) =>
+    [
+      ...fold(
+        projection,
+        new Map(),
+        statementsIn(projection, [event]),
+      ).values(),
+    ].map((known) => toRow(projection, known)),
+  );
+  expect(rows).not.toContain(undefined);
   for (const text of textsIn(rows)) {
     expect(text.isWellFormed() && !text.includes("\u0000")).toBe(true);
   }

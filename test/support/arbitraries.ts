@@ -65,6 +65,11 @@ const someFacts: fc.Arbitrary<Facts> = fc
         blocked_mcc: mccs,
         risk_control: fc.constantFrom({}, { enable_3ds: "Y" }),
       }),
+      elevated_limit: anAmount,
+      network_protection: fc.constantFrom(
+        { status: "ENROLLED", enabled: true },
+        { status: "REMOVED", enabled: false },
+      ),
       metadata: fc.constantFrom({}, { a: "b" }),
     },
     { requiredKeys: [] },
@@ -108,13 +113,15 @@ const aCardEvent: fc.Arbitrary<CardEvent> = fc.oneof(
     kind: fc.constant("status-announced" as const),
     status: aStatus,
     reason: fc.option(aText, { nil: undefined }),
-    changedAt: anInstant,
+    changedAt: fc.option(anInstant, { nil: undefined }),
   }),
   fc.record({
     ...origin,
     kind: fc.constant("card-observed" as const),
     status: fc.option(aStatus, { nil: undefined }),
+    observedAt: fc.option(anInstant, { nil: undefined }),
   }),
+  fc.record({ ...origin, kind: fc.constant("pin-blocked" as const) }),
   anAuthorizationEvent,
 );
 

@@ -11,6 +11,12 @@ export const STATUS = "card.status.update.succeeded";
 export const UPDATE = "card.update.succeeded";
 export const CREATE = "card.create.succeeded";
 export const ACTIVATION = "card.activation.status";
+export const RECHARGE = "card.recharge.succeeded";
+export const WITHDRAW = "card.withdraw.succeeded";
+export const ELEVATE = "card.elevate_limit.succeeded";
+export const PIN_BLOCK = "card.PIN.retry.exceed.soft.block";
+export const ENROLLED = "card.risk_control.network_protection.enrolled";
+export const REMOVED = "card.risk_control.network_protection.removed";
 export const AUTHORIZATION = "issuing.transaction.authorization";
 
 export const whole: Readonly<Record<string, Record<string, unknown>>> = {
@@ -22,6 +28,16 @@ export const whole: Readonly<Record<string, Record<string, unknown>>> = {
   [UPDATE]: { card_id: "card-1" },
   [CREATE]: { card_id: "card-1" },
   [ACTIVATION]: { card_id: "card-1" },
+  [RECHARGE]: { card_id: "card-1" },
+  [WITHDRAW]: { card_id: "card-1" },
+  [ELEVATE]: {
+    card_id: "card-1",
+    per_transaction_limit: "80000",
+    expires_at: "2026-05-21T09:30:00Z",
+  },
+  [PIN_BLOCK]: { card_id: "card-1" },
+  [ENROLLED]: { card_id: "card-1" },
+  [REMOVED]: { card_id: "card-1" },
   [AUTHORIZATION]: { card_id: "card-1", transaction_status: "APPROVED" },
 };
 

@@ -50,6 +50,37 @@ export function aCardUpdate(
   );
 }
 
+export function aRecharge(
+  data: Data = {},
+  envelope: Partial<Payload> = {},
+): Payload {
+  return anEvent(
+    "card.recharge.succeeded",
+    {
+      card_id: randomUUID(),
+      amount: "200",
+      card_available_balance: "242",
+      card_currency: "USD",
+      card_status: "ACTIVE",
+      complete_time: "2026-04-12T15:27:39+08:00",
+      order_status: "SUCCESS",
+      ...data,
+    },
+    envelope,
+  );
+}
+
+export function aPinBlock(
+  data: Data = {},
+  envelope: Partial<Payload> = {},
+): Payload {
+  return anEvent(
+    "card.PIN.retry.exceed.soft.block",
+    { card_id: randomUUID(), card_number: "1234********3381", ...data },
+    envelope,
+  );
+}
+
 export function anAuthorization(
   data: Data = {},
   envelope: Partial<Payload> = {},

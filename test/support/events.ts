@@ -3,6 +3,7 @@ import type {
   AuthorizationReported,
   CardEvent,
   CardObserved,
+  PinBlocked,
   StatusAnnounced,
 } from "../../src/domain/card-event.ts";
 import type { Instant } from "../../src/domain/instant.ts";
@@ -22,7 +23,7 @@ export function at(time: string): Instant {
 export function aStatusAnnounced(
   event: Partial<StatusAnnounced> = {},
 ): StatusAnnounced {
-  const changedAt = event.changedAt ?? at("10:00:00");
+  const changedAt = "changedAt" in event ? event.changedAt : at("10:00:00");
   return {
     kind: "status-announced",
     eventId: "event-1",
@@ -30,7 +31,7 @@ export function aStatusAnnounced(
     status: "ACTIVE",
     reason: undefined,
     changedAt,
-    signedAt: changedAt,
+    signedAt: changedAt ?? at("10:00:00"),
     receivedAt: at("10:00:01"),
     facts: {},
     ...event,
@@ -43,6 +44,19 @@ export function aCardObserved(event: Partial<CardObserved> = {}): CardObserved {
     eventId: "event-1",
     cardId: "card-1",
     status: undefined,
+    observedAt: undefined,
+    signedAt: event.observedAt ?? at("10:00:00"),
+    receivedAt: at("10:00:01"),
+    facts: {},
+    ...event,
+  };
+}
+
+export function aPinBlocked(event: Partial<PinBlocked> = {}): PinBlocked {
+  return {
+    kind: "pin-blocked",
+    eventId: "event-1",
+    cardId: "card-1",
     signedAt: at("10:00:00"),
     receivedAt: at("10:00:01"),
     facts: {},

@@ -18,6 +18,7 @@ export const cardActivation = eventType(
     ...origin,
     cardId: data.card_id,
     status: data.activation_status === "ACTIVATED" ? "ACTIVE" : undefined,
+    observedAt: undefined,
     facts: factsOf(data),
   }),
 );

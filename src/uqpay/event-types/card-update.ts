@@ -15,6 +15,7 @@ function snapshotType(name: string) {
       ...origin,
       cardId: data.card_id,
       status: data.card_status,
+      observedAt: undefined,
       facts: factsOf(data),
     }),
   );

@@ -1,6 +1,13 @@
 import type { EventType } from "./event-type.ts";
 import { authorization } from "./authorization.ts";
 import { cardActivation } from "./card-activation.ts";
+import { cardElevateLimit } from "./card-elevate-limit.ts";
+import {
+  networkProtectionEnrolled,
+  networkProtectionRemoved,
+} from "./card-network-protection.ts";
+import { cardPinBlock } from "./card-pin-block.ts";
+import { cardRecharge, cardWithdraw } from "./card-recharge.ts";
 import { cardStatusUpdate } from "./card-status-update.ts";
 import { cardCreate, cardUpdate } from "./card-update.ts";
 
@@ -13,6 +20,12 @@ const eventTypes: readonly EventType[] = [
   cardUpdate,
   cardCreate,
   cardActivation,
+  cardRecharge,
+  cardWithdraw,
+  cardElevateLimit,
+  cardPinBlock,
+  networkProtectionEnrolled,
+  networkProtectionRemoved,
   authorization,
 ];
 

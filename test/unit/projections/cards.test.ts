@@ -4,6 +4,7 @@ import { cards, statusFinality } from "../../../src/projections/cards.ts";
 import { dateBack } from "../../../src/projections/rows.ts";
 import {
   aCardObserved,
+  aPinBlocked,
   aStatusAnnounced,
   anAuthorizationReported,
   at,
@@ -572,6 +573,27 @@ describe("a card's fields", () => {
     });
   });
 
+  test("a balance is as of the money's moving, though its news comes after a later one", () => {
+    const row = rowAfter(
+      aCardObserved({
+        eventId: "recharge",
+        observedAt: at("10:00:00"),
+        signedAt: at("10:08:00"),
+        facts: { available_balance: "200" },
+      }),
+      anAuthorizationReported({
+        eventId: "spent",
+        happenedAt: at("10:01:00"),
+        facts: { available_balance: "-0.01" },
+      }),
+    );
+
+    expect(row).toMatchObject({
+      available_balance: "-0.01",
+      balance_as_of: at("10:01:00"),
+    });
+  });
+
   test("PENDING says nothing of the card's finality: its balance counts by time", () => {
     const row = rowAfter(
       anAuthorizationReported({
@@ -688,6 +710,9 @@ describe("a card's fields", () => {
           card_limit: "1000.00",
           available_balance: "1.10",
           no_pin_payment_amount: "20",
+          elevated_limit: "80000",
+          elevated_limit_until: at("12:00:00"),
+          network_protection: { status: "ENROLLED" },
           spending_controls: [],
           allowed_mcc: ["5734"],
           blocked_mcc: [],
@@ -714,6 +739,8 @@ describe("a card's fields", () => {
       observed_status_at: null,
       status_contradicted: false,
       card_limit: "1000.00",
+      elevated_limit: "80000",
+      elevated_limit_until: at("12:00:00"),
       available_balance: "1.10",
       balance_as_of: at("10:00:00"),
       per_transaction_limit: null,
@@ -723,6 +750,8 @@ describe("a card's fields", () => {
       mcc_mode: "allow",
       risk_control: { a: 1 },
       no_pin_payment_amount: "20",
+      pin_blocked_at: null,
+      network_protection: { status: "ENROLLED" },
       metadata: { a: "b" },
       controls_updated_at: at("10:00:00"),
       cancel_requested_at: null,
@@ -738,6 +767,30 @@ describe("a card's fields", () => {
         },
       }) as unknown,
     });
+  });
+});
+
+describe("a block of the card's PIN", () => {
+  test("is dated by the latest one's signing, and nothing clears it", () => {
+    const row = rowAfter(
+      aPinBlocked({ eventId: "a", signedAt: at("10:00:00") }),
+      aPinBlocked({ eventId: "b", signedAt: at("11:00:00") }),
+      aStatusAnnounced({ eventId: "c", changedAt: at("12:00:00") }),
+    );
+
+    expect(row["pin_blocked_at"]).toBe(at("11:00:00"));
+  });
+
+  test("moves with its clock when a copy was signed earlier", () => {
+    const { registers } = cardAfter(aPinBlocked({ signedAt: at("10:00:00") }));
+
+    const dated = dateBack(
+      cards,
+      registers,
+      new Map([["event-1", at("09:59:00")]]),
+    );
+
+    expect(dated["pin_blocked_at"]?.value).toBe(at("09:59:00"));
   });
 });
 

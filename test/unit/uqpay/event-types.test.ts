@@ -12,6 +12,12 @@ import {
   UPDATE,
   CREATE,
   ACTIVATION,
+  RECHARGE,
+  WITHDRAW,
+  ELEVATE,
+  PIN_BLOCK,
+  ENROLLED,
+  REMOVED,
   AUTHORIZATION,
   decodeText,
   decode,
@@ -42,6 +48,7 @@ describe("an optional field that cannot be read", () => {
     word: [{}, ["word"], "x".repeat(256), "a\u0000", "\ud83d"],
     text: [{}, ["text"], "a\u0000", "\ud83d"],
     status: [1, true, {}, " ", "x".repeat(256), "A\u0000"],
+    flag: [0, 1, {}, ["Y"], "perhaps", " "],
     time: [
       "2026-04-12 10:00:00",
       "yesterday",
@@ -119,6 +126,22 @@ describe("an optional field that cannot be read", () => {
     ["metadata", "object"],
   ];
 
+  const moneyFields: typeof cardFields = [
+    ...cardFields,
+    ["card_status", "status"],
+    ["complete_time", "time"],
+    ["update_time", "time"],
+  ];
+
+  const protectionFields: typeof cardFields = [
+    ["cardholder_id", "id"],
+    ["card_scheme", "word"],
+    ["status", "status"],
+    ["enabled", "flag"],
+    ["action_code", "word"],
+    ["update_time", "time"],
+  ];
+
   const fieldsByType: Readonly<
     Record<string, readonly (readonly [string, keyof typeof wrong])[]>
   > = {
@@ -126,6 +149,12 @@ describe("an optional field that cannot be read", () => {
     [UPDATE]: [...cardFields, ["card_status", "status"]],
     [CREATE]: [...cardFields, ["card_status", "status"]],
     [ACTIVATION]: [...cardFields, ["activation_status", "status"]],
+    [RECHARGE]: moneyFields,
+    [WITHDRAW]: moneyFields,
+    [ELEVATE]: [["created_at", "time"]],
+    [PIN_BLOCK]: [],
+    [ENROLLED]: protectionFields,
+    [REMOVED]: protectionFields,
     [AUTHORIZATION]: [
       ["transaction_id", "id"],
       ["card_number", "word"],
@@ -479,6 +508,79 @@ describe("a card's status", () => {
     const decoded = decode(ACTIVATION, { activation_status: activation });
 
     expect(eventIn(decoded)).toMatchObject({ kind: "card-observed", status });
+  });
+});
+
+describe("the time of money that moved", () => {
+  const t1 = "2026-04-12T10:00:00.100000Z";
+  const t2 = "2026-04-12T10:00:00.200000Z";
+
+  test.each([
+    ["its complete_time", { complete_time: t1, update_time: t2 }, t1],
+    ["else its update_time", { update_time: t2 }, t2],
+    ["an empty one counts as none", { complete_time: "", update_time: t2 }, t2],
+    [
+      "the zero date counts as none",
+      { complete_time: "0001-01-01T00:00:00Z", update_time: t2 },
+      t2,
+    ],
+    ["one that cannot be read, too", { complete_time: 1, update_time: t2 }, t2],
+    ["else that of the signing", {}, undefined],
+  ])("is %s", (_what, data, observedAt) => {
+    for (const eventType of [RECHARGE, WITHDRAW])
+      expect(eventIn(decode(eventType, data))).toMatchObject({
+        kind: "card-observed",
+        observedAt,
+      });
+  });
+});
+
+describe("a raised limit", () => {
+  test("has an amount and an end, and is dated by its creation", () => {
+    const decoded = decode(ELEVATE, {
+      per_transaction_limit: 80000,
+      created_at: "2026-05-14T09:30:00Z",
+      currency: "USD",
+    });
+
+    expect(eventIn(decoded)).toMatchObject({
+      observedAt: "2026-05-14T09:30:00.000000Z",
+      facts: {
+        elevated_limit: "80000",
+        elevated_limit_until: "2026-05-21T09:30:00.000000Z",
+      },
+    });
+  });
+
+  test.each(["card_id", "per_transaction_limit", "expires_at"])(
+    "without %s is refused",
+    (name) => {
+      expect(issuesIn(decode(ELEVATE, { [name]: "" }))).toEqual([
+        { path: `data.${name}`, message: "is required" },
+      ]);
+    },
+  );
+});
+
+describe("network protection", () => {
+  test.each([
+    [ENROLLED, {}, { status: "ENROLLED", enabled: true }],
+    [REMOVED, {}, { status: "REMOVED", enabled: false }],
+    [ENROLLED, { status: "pending" }, { status: "PENDING", enabled: true }],
+    [ENROLLED, { enabled: false }, { status: "ENROLLED", enabled: false }],
+    [ENROLLED, { enabled: "N" }, { enabled: false }],
+    [REMOVED, { enabled: "true" }, { enabled: true }],
+    [ENROLLED, { action_code: 4 }, { action_code: "4" }],
+    [ENROLLED, {}, { action_code: null, update_time: null }],
+    [
+      ENROLLED,
+      { update_time: "2026-04-23T10:00:00+08:00" },
+      { update_time: "2026-04-23T02:00:00.000000Z" },
+    ],
+  ])("of %s with %j is %j", (eventType, data, network_protection) => {
+    expect(eventIn(decode(eventType, data)).facts).toMatchObject({
+      network_protection,
+    });
   });
 });
 

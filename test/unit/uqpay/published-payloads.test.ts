@@ -25,8 +25,12 @@ const meanings: Readonly<Record<string, Meaning>> = {
     cardId: "1d749d10-511e-469f-9a83-0560a602ac37",
   },
   "card.PIN.retry.exceed.soft.block--docs-v1.5.2-pin-retry-webhook": {
-    kind: "unhandled",
-    cardId: "1d749d10-511e-469f-9a83-0560a602ac37",
+    kind: "known",
+    event: {
+      kind: "pin-blocked",
+      cardId: "1d749d10-511e-469f-9a83-0560a602ac37",
+      facts: {},
+    },
   },
   "card.activation.code--docs-v1.6-webhook-activation-code": {
     kind: "unhandled",
@@ -98,13 +102,46 @@ const meanings: Readonly<Record<string, Meaning>> = {
     issues: [{ path: "data.card_id", message: "is required" }],
   },
   "card.elevate_limit.succeeded--docs-v1.6-webhook-card-elevate-limit": {
-    kind: "unhandled",
-    cardId: "75a21778-6c83-45e1-abae-02205e931164",
+    kind: "known",
+    event: {
+      kind: "card-observed",
+      cardId: "75a21778-6c83-45e1-abae-02205e931164",
+      observedAt: "2026-05-14T09:30:00.000000Z",
+      facts: {
+        elevated_limit: "80000",
+        elevated_limit_until: "2026-05-21T09:30:00.000000Z",
+      },
+    },
   },
   "card.recharge.succeeded--sdk-go-issuing_test": {
-    kind: "unhandled",
-    cardId: "a738d29b-3dd7-4fe4-9119-3a3024100f30",
+    kind: "known",
+    event: {
+      kind: "card-observed",
+      cardId: "a738d29b-3dd7-4fe4-9119-3a3024100f30",
+      status: "ACTIVE",
+      observedAt: "2026-01-26T07:39:02.000000Z",
+      facts: { card_currency: "USD", available_balance: "10199" },
+    },
   },
+  "card.risk_control.network_protection.enrolled--docs-v1.6-webhook-network-protection-status":
+    {
+      kind: "known",
+      event: {
+        kind: "card-observed",
+        cardId: "CARD_xxx",
+        observedAt: "2026-04-23T10:00:00.000000Z",
+        facts: {
+          cardholder_id: "CH_xxx",
+          card_scheme: "VISA",
+          network_protection: {
+            status: "ENROLLED",
+            enabled: true,
+            action_code: "41",
+            update_time: "2026-04-23T10:00:00.000000Z",
+          },
+        },
+      },
+    },
   "card.status.update.succeeded--docs-v1.6-card-lifecycle": {
     kind: "known",
     event: {
@@ -201,8 +238,14 @@ const meanings: Readonly<Record<string, Meaning>> = {
     cardId: "cc56949f-ef3f-4b11-ae88-3af6093fde0f",
   },
   "card.withdraw.succeeded--docs-v1.6-webhook-card-withdraw": {
-    kind: "unhandled",
-    cardId: "88e8c3a8-1cd1-400e-a58c-d3e8bc9d3e00",
+    kind: "known",
+    event: {
+      kind: "card-observed",
+      cardId: "88e8c3a8-1cd1-400e-a58c-d3e8bc9d3e00",
+      status: "ACTIVE",
+      observedAt: "2026-04-08T08:46:41.044000Z",
+      facts: { card_currency: "USD", available_balance: "42" },
+    },
   },
   "cardholder.kyc.status_changed--docs-v1.6-webhook": { kind: "unhandled" },
   "cardholder.updated--docs-v1.6-webhook": { kind: "unhandled" },
