@@ -8,7 +8,7 @@
 -- | -------------- | ------------------------------------------------------- | ------------------------------------------ |
 -- | uqpay_migrator | `npm run cli -- migrate`, before a new release starts   | own, create and alter our schemas          |
 -- | uqpay_writer   | the service, and the operator's other commands          | read, insert and update; delete queue jobs |
--- | uqpay_reader   | your own software, dashboards, analysts                 | read cards, authorizations, mcc_declines   |
+-- | uqpay_reader   | your own software, dashboards, analysts                 | read what is kept of cards, see below      |
 --
 -- They are groups that nobody logs in as. Roles belong to the whole server, hence the prefix. The logins are yours:
 --
@@ -83,6 +83,8 @@ begin
           to_regclass('public.earlier_copies'),
           to_regclass('public.transaction_cards'),
           to_regclass('public.api_budget'),
+          to_regclass('public.card_orders'),
+          to_regclass('public.events_without_card'),
           to_regclass('public.mcc_declines')
         )
       )
@@ -127,6 +129,10 @@ begin
   end if;
   if to_regclass('public.api_budget') is not null then
     grant select, update on api_budget to uqpay_writer;
+  end if;
+  if to_regclass('public.card_orders') is not null then
+    grant select, insert, update on card_orders, events_without_card to uqpay_writer;
+    grant select on card_orders to uqpay_reader;
   end if;
 end
 $$;

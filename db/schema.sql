@@ -79,6 +79,37 @@ CREATE INDEX authorizations_by_card ON public.authorizations USING btree (card_i
 CREATE INDEX authorizations_by_time ON public.authorizations USING btree (transaction_time);
 CREATE INDEX authorizations_mcc_declined ON public.authorizations USING btree (received_at) WHERE mcc_declined;
 
+-- The projection: one row an order, to create or change a card or to move money, as far as UQPAY told of it. Converges like cards.
+create table card_orders (
+  -- UQPAY's id of the order.
+  order_id text collate "C" not null,
+  -- The card that it is about. NULL where no event names one, such as a creation that failed.
+  card_id text collate "C",
+  -- create, update, status, recharge, withdraw or elevate_limit.
+  order_type text not null,
+  -- SUCCESS or FAILED; PENDING and PROCESSING while it is under way; or another word that UQPAY uses. An outcome replaces what is under way, however late that comes.
+  order_status text not null,
+  -- What was moved, or the limit that was asked for; in currency.
+  amount numeric,
+  -- ISO 4217 code of the amount.
+  currency text,
+  -- Why it failed, in UQPAY's words.
+  reason text,
+  -- When it was done, where UQPAY says so.
+  completed_at timestamp with time zone,
+  -- The event that says the latest of it: see webhook_events.
+  event_id text collate "C" not null,
+  -- When the earliest event about it was signed.
+  first_seen_at timestamp with time zone not null,
+  -- When this row was last written.
+  updated_at timestamp with time zone not null default now(),
+  -- Which event set which column, as in cards.
+  field_clocks jsonb not null,
+  constraint card_orders_pkey PRIMARY KEY (order_id),
+  constraint card_orders_field_clocks_by_column CHECK ((jsonb_typeof(field_clocks) = 'object'::text))
+);
+CREATE INDEX card_orders_by_card ON public.card_orders USING btree (card_id) WHERE (card_id IS NOT NULL);
+
 -- The projection: one row a card, what all events so far say of it. The same events give the same row in any order and any number. NULL is "not known".
 create table cards (
   -- UQPAY's id of the card.
@@ -182,6 +213,18 @@ create table earlier_copies (
 CREATE INDEX earlier_copies_waiting ON public.earlier_copies USING btree (received_at) WHERE (taken_at IS NULL);
 CREATE INDEX earlier_copies_waiting_of_event ON public.earlier_copies USING btree (event_id) WHERE (taken_at IS NULL);
 
+-- Which rows were told of by an event that names no card: few. Written with the row.
+create table events_without_card (
+  -- The table of the row.
+  table_name text collate "C" not null,
+  -- The row's primary key.
+  row_key text[] collate "C" not null,
+  -- The event, see webhook_events.
+  event_id text collate "C" not null,
+  constraint events_without_card_pkey PRIMARY KEY (table_name, row_key, event_id)
+);
+CREATE INDEX events_without_card_by_event ON public.events_without_card USING btree (event_id);
+
 -- Deliveries with a right signature that could not be taken in: kept, so that they can be replayed after a fix. One row however often the same delivery comes.
 create table quarantined_events (
   -- Names the row for the operator's commands.
@@ -221,9 +264,9 @@ CREATE INDEX quarantined_events_card ON public.quarantined_events USING btree (c
 CREATE INDEX quarantined_events_event ON public.quarantined_events USING btree (event_id) WHERE (event_id IS NOT NULL);
 CREATE INDEX quarantined_events_open ON public.quarantined_events USING btree (received_at) WHERE (resolved_at IS NULL);
 
--- Under which cards a transaction was told of, where that are several: next to none.
+-- Under which cards a transaction or an order was told of, where that are several: next to none.
 create table transaction_cards (
-  -- See authorizations.
+  -- See authorizations and card_orders.
   transaction_id text collate "C" not null,
   -- One of its cards, see webhook_events.
   card_id text collate "C" not null,

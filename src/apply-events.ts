@@ -35,13 +35,14 @@ import {
   takeWaitingEvents,
 } from "./store/waiting-events.ts";
 import { lockRows, selectRows, upsertRows } from "./store/projection-rows.ts";
+import { noteEventsWithoutCard } from "./store/events-without-card.ts";
 import { saveSharedTransactions } from "./store/shared-transactions.ts";
 import { decodeKeptEvent } from "./uqpay/decode-event.ts";
 
 /** An event that was applied now: what there is to tell of it, and no more, since it is held until the commit. */
 export interface Reconciled {
   readonly eventId: string;
-  readonly cardId: string;
+  readonly cardId: string | undefined;
   readonly kind: CardEvent["kind"];
   readonly receivedAt: Instant;
   /** A decline whose text is in none of the known categories. */
@@ -346,6 +347,7 @@ export async function project(
     );
     const after = fold(projection, before, statements);
     await saveSharedTransactions(trx, projection, before, statements);
+    await noteEventsWithoutCard(trx, projection, events);
     const changed = [...after]
       .filter(([id, known]) => known !== before.get(id))
       .map(([id, known]) => {

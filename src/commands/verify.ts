@@ -18,7 +18,7 @@ const VERIFY = {
   name: "verify",
   summary: "compare the tables with what the inbox says",
   description:
-    "Recomputes every card and authorization from the inbox and reports each difference. Exit code 1 if there is one.",
+    "Recomputes every row from the inbox and reports each difference. Exit code 1 if there is one.",
   run: verifyProjections,
   done: "verified",
   describeDifferences: (n: number) => count(n, "difference"),
@@ -30,7 +30,7 @@ const REBUILD = {
   name: "rebuild",
   summary: "write the rows that differ from what the inbox says",
   description:
-    "Recomputes every card and authorization from the inbox and writes the rows that differ.",
+    "Recomputes every row from the inbox and writes the rows that differ.",
   run: rebuildProjections,
   done: "rebuilt",
   describeDifferences: (n: number) => `${count(n, "column")} changed`,
@@ -43,7 +43,7 @@ export function addVerify(program: Command, { run }: Frame): void {
       .command(manner.name)
       .summary(manner.summary)
       .description(manner.description)
-      .option("--card <card_id>", "only this card and its authorizations")
+      .option("--card <card_id>", "only this card, its transactions and orders")
       .action(
         run(
           withDatabase((context, { card }) => recompute(context, card, manner)),
@@ -63,12 +63,16 @@ async function recompute(
     );
   const open = await settleOpenEvents(context, cardId);
   let cards = 0;
+  let others = 0;
   const differences: ColumnChange[] = [];
   const unreadable: string[] = [];
-  const describeCounts = () =>
-    `${count(cards, "card")} ${done}, ${describeDifferences(differences.length)}`;
+  const describeCounts = () => {
+    const rows = others === 0 ? "" : ` and ${count(others, "row")} of no card`;
+    return `${count(cards, "card")}${rows} ${done}, ${describeDifferences(differences.length)}`;
+  };
   for await (const page of run(db, cardId)) {
     cards += page.cardCount;
+    others += page.rowsWithoutCard;
     differences.push(...page.changes);
     unreadable.push(...page.unreadable);
     print(page.changes.map(describeRowChange).join(""));
@@ -88,6 +92,7 @@ async function recompute(
   return {
     result: {
       cards,
+      rows_without_card: others,
       differences,
       unreadable_events: unreadable,
       ...open,

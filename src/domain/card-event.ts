@@ -4,13 +4,18 @@ import type { Json } from "./json.ts";
 
 /** What happened, in our words. Where it came from and how it was written is known to `uqpay/` only. */
 export type CardEvent =
-  StatusAnnounced | CardObserved | PinBlocked | AuthorizationReported;
+  | StatusAnnounced
+  | CardObserved
+  | PinBlocked
+  | OrderFailed
+  | AuthorizationReported;
 
 /** Every kind, for what counts by kind. */
 export const CARD_EVENT_KINDS = Object.keys({
   "status-announced": true,
   "card-observed": true,
   "pin-blocked": true,
+  "order-failed": true,
   "authorization-reported": true,
 } satisfies Record<CardEvent["kind"], true>);
 
@@ -22,15 +27,35 @@ export type Facts = Readonly<Record<string, Json | undefined>>;
 
 /** What every event has. */
 interface Origin extends EventOrigin {
-  readonly cardId: string;
+  /** Undefined where it names none. */
+  readonly cardId: string | undefined;
   /** When this service first received it. */
   readonly receivedAt: Instant;
+}
+
+/** An event that says something of a card. */
+interface OfCard extends Origin {
+  readonly cardId: string;
   /** What it states of the card besides its status: columns of `cards`. */
   readonly facts: Facts;
 }
 
+/** An event that ends an order, or tells how far it is. */
+interface OfOrder {
+  /** Undefined where the order has no name. */
+  readonly order?: OrderReported | undefined;
+}
+
+export interface OrderReported {
+  readonly orderId: string;
+  /** When it came to be so by the event's own word. */
+  readonly happenedAt: Instant | undefined;
+  /** What is stated of the order: columns of `card_orders`. */
+  readonly facts: Facts;
+}
+
 /** UQPAY announced a change of status. */
-export interface StatusAnnounced extends Origin {
+export interface StatusAnnounced extends OfCard, OfOrder {
   readonly kind: "status-announced";
   readonly status: string;
   readonly reason: string | undefined;
@@ -39,7 +64,7 @@ export interface StatusAnnounced extends Origin {
 }
 
 /** A card as it was at some time: creation, update, activation, recharge. A status is only seen in passing. */
-export interface CardObserved extends Origin {
+export interface CardObserved extends OfCard, OfOrder {
   readonly kind: "card-observed";
   readonly status: string | undefined;
   /** By the event's own word; undefined: when it was signed. */
@@ -47,12 +72,17 @@ export interface CardObserved extends Origin {
 }
 
 /** The card takes no PIN for now: a wrong one was entered too often. Nothing tells when that is over. */
-export interface PinBlocked extends Origin {
+export interface PinBlocked extends OfCard {
   readonly kind: "pin-blocked";
 }
 
+/** What was ordered was not done: the card stays as it is, and may not even be named. */
+export interface OrderFailed extends Origin, OfOrder {
+  readonly kind: "order-failed";
+}
+
 /** A merchant asked for money; approved, declined or pending. Also says a little about the card. */
-export interface AuthorizationReported extends Origin {
+export interface AuthorizationReported extends OfCard {
   readonly kind: "authorization-reported";
   readonly transactionId: string;
   /** When it happened by the event's own word: transaction time, else posted time. */
@@ -70,6 +100,8 @@ export function ownTimeOf(event: CardEvent): Instant | undefined {
       return event.happenedAt;
     case "card-observed":
       return event.observedAt;
+    case "order-failed":
+      return event.order?.happenedAt;
     case "pin-blocked":
       return undefined;
   }

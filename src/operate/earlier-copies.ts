@@ -1,4 +1,5 @@
-import { rebuildCards } from "./recompute.ts";
+import { rebuildScope } from "./recompute.ts";
+import { PROJECTIONS } from "../projections/index.ts";
 import type { Database, Transaction } from "../store/database.ts";
 import { inTransaction } from "../store/database.ts";
 import type { LoweredEvent } from "../store/earlier-copies.ts";
@@ -7,6 +8,7 @@ import {
   findStalledCopies,
   takeEarlierCopies,
 } from "../store/earlier-copies.ts";
+import { findRowsWithoutCard } from "../store/events-without-card.ts";
 import { isPassingFault } from "../store/errors.ts";
 import type { ColumnChange } from "./row-changes.ts";
 
@@ -78,11 +80,17 @@ export async function computeAnew(
   trx: Transaction,
   lowered: readonly LoweredEvent[],
 ): Promise<readonly ColumnChange[]> {
-  const cardIds = lowered
-    .filter(({ state }) => state === "processed")
+  const applied = lowered.filter(({ state }) => state === "processed");
+  const cardIds = applied
     .map(({ cardId }) => cardId)
     .filter((cardId) => cardId !== null);
-  if (cardIds.length === 0) return [];
-  const { changes } = await rebuildCards(trx, [...new Set(cardIds)]);
+  const rows = await findRowsWithoutCard(
+    trx,
+    applied.map(({ eventId }) => eventId),
+    PROJECTIONS,
+  );
+  if (cardIds.length + rows.length === 0) return [];
+  const scope = { cardIds: [...new Set(cardIds)], rows };
+  const { changes } = await rebuildScope(trx, scope);
   return changes;
 }

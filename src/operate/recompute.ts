@@ -2,7 +2,7 @@ import type { CardEvent } from "../domain/card-event.ts";
 import type { Instant } from "../domain/instant.ts";
 import { textOf } from "../domain/json.ts";
 import { PROJECTIONS } from "../projections/index.ts";
-import type { Projection } from "../projections/projection.ts";
+import type { EventEnvelope, Projection } from "../projections/projection.ts";
 import type { KnownRow, Row } from "../projections/rows.ts";
 import {
   dateBack,
@@ -19,10 +19,14 @@ import { inTransaction } from "../store/database.ts";
 import type { EventRecord } from "../store/event-records.ts";
 import {
   findAppliedEvents,
-  findAppliedEventsAbout,
   findEvents,
   pageCardIds,
 } from "../store/event-records.ts";
+import type { RowsOfTable } from "../store/events-without-card.ts";
+import {
+  findEventsWithoutCard,
+  pageRowsWithoutCard,
+} from "../store/events-without-card.ts";
 import {
   findKeysOfCards,
   lockRows,
@@ -30,6 +34,7 @@ import {
 } from "../store/projection-rows.ts";
 import { findCardsOfTransactions } from "../store/shared-transactions.ts";
 import { decodeKeptEvent } from "../uqpay/decode-event.ts";
+import { leavesCardAlone } from "../uqpay/event-types/index.ts";
 import type { ColumnChange, Rows } from "./row-changes.ts";
 import { compareRows, readTables } from "./row-changes.ts";
 
@@ -41,33 +46,37 @@ import { compareRows, readTables } from "./row-changes.ts";
 
 export interface RecomputeProgress {
   readonly cardCount: number;
+  /** Rows that are about no card. */
+  readonly rowsWithoutCard: number;
   readonly changes: readonly ColumnChange[];
   /** Events that were applied and whose body cannot be read any more: what they set is taken from the rows. */
   readonly unreadable: readonly string[];
 }
 
-/** A few megabytes of bodies at a time. */
-const CARDS_AT_A_TIME = 200;
+/** What is computed together: all rows of some cards, and some rows of no card. */
+export interface Scope {
+  readonly cardIds: readonly string[];
+  readonly rows: readonly RowsOfTable[];
+}
 
-/** Compares each card's rows with what the inbox says; `from` is the row, `to` what it must be. */
+/** A few megabytes of bodies at a time. */
+const AT_A_TIME = 200;
+
+/** Compares each row with what the inbox says; `from` is the row, `to` what it must be. */
 export async function* verifyProjections(
   db: Database,
   cardId?: string,
   projections = PROJECTIONS,
 ): AsyncGenerator<RecomputeProgress> {
-  for await (const cardIds of pagesOfCards(db, cardId)) {
+  for await (const scope of pagesOf(db, cardId, projections)) {
     yield await db
       .transaction()
       .setIsolationLevel("repeatable read")
       .setAccessMode("read only")
       .execute(async (trx) => {
-        const { tables, unreadable } = await recompute(
-          trx,
-          cardIds,
-          projections,
-        );
+        const { tables, unreadable } = await recompute(trx, scope, projections);
         const changes = tables.flatMap(changesOf);
-        return { cardCount: cardIds.length, changes, unreadable };
+        return { ...countsOf(scope), changes, unreadable };
       });
   }
 }
@@ -78,24 +87,31 @@ export async function* rebuildProjections(
   cardId?: string,
   projections = PROJECTIONS,
 ): AsyncGenerator<RecomputeProgress> {
-  for await (const cardIds of pagesOfCards(db, cardId)) {
+  for await (const scope of pagesOf(db, cardId, projections)) {
     yield await inTransaction(db, async (trx) => {
-      const rebuilt = await rebuildCards(trx, cardIds, projections);
-      return { cardCount: cardIds.length, ...rebuilt };
+      const rebuilt = await rebuildScope(trx, scope, projections);
+      return { ...countsOf(scope), ...rebuilt };
     });
   }
 }
 
-/** The same for a few cards, which are locked until the transaction ends. */
-export async function rebuildCards(
+function countsOf({ cardIds, rows }: Scope) {
+  return {
+    cardCount: cardIds.length,
+    rowsWithoutCard: rows.flatMap(({ keys }) => keys).length,
+  };
+}
+
+/** The same for a few cards and rows, which are locked until the transaction ends. */
+export async function rebuildScope(
   trx: Transaction,
-  cardIds: readonly string[],
+  scope: Scope,
   projections = PROJECTIONS,
 ): Promise<Pick<RecomputeProgress, "changes" | "unreadable">> {
-  const seen = await recompute(trx, cardIds, projections);
+  const seen = await recompute(trx, scope, projections);
   await lockRows(trx, seen.tables);
   // Again, under the lock: an event may have been applied in between.
-  const { tables, unreadable } = await recompute(trx, cardIds, projections);
+  const { tables, unreadable } = await recompute(trx, scope, projections);
   for (const [at, table] of tables.entries()) {
     const locked = new Set(seen.tables[at]?.keys.map(idOf));
     const changed = new Set(changesOf(table).map(({ id }) => id));
@@ -107,28 +123,43 @@ export async function rebuildCards(
   return { changes: tables.flatMap(changesOf), unreadable };
 }
 
-async function* pagesOfCards(
+/** One card, or all that there are and then all rows of no card. */
+async function* pagesOf(
   db: Database,
-  cardId?: string,
-): AsyncGenerator<readonly string[]> {
+  cardId: string | undefined,
+  projections: readonly Projection[],
+): AsyncGenerator<Scope> {
   if (cardId !== undefined) {
-    yield [cardId];
+    yield { cardIds: [cardId], rows: [] };
     return;
   }
-  let after = "";
-  for (;;) {
-    const page = await pageCardIds(db, after, CARDS_AT_A_TIME);
-    const last = page.at(-1);
-    if (last === undefined) return;
+  const cards = pages<string>((after = "") =>
+    pageCardIds(db, projections, after, AT_A_TIME),
+  );
+  for await (const cardIds of cards) yield { cardIds, rows: [] };
+  for (const projection of projections.filter(isSharedByCards))
+    for (const which of ["stored", "gone"] as const) {
+      const ofTable = pages<readonly string[]>((after) =>
+        pageRowsWithoutCard(db, projection, which, after, AT_A_TIME),
+      );
+      for await (const keys of ofTable)
+        yield { cardIds: [], rows: [{ projection, keys }] };
+    }
+}
+
+async function* pages<Item>(
+  next: (after?: Item) => Promise<readonly Item[]>,
+): AsyncGenerator<readonly Item[]> {
+  for (let after: Item | undefined; ;) {
+    const page = await next(after);
+    if (page.length === 0) return;
     yield page;
-    after = last;
+    after = page.at(-1);
   }
 }
 
-/** The rows of one projection that the cards have, or must have. */
-interface Table {
-  readonly projection: Projection;
-  readonly keys: readonly (readonly string[])[];
+/** The rows of one projection that are in scope, or must be there. */
+interface Table extends RowsOfTable {
   readonly stored: Rows;
 }
 
@@ -142,19 +173,20 @@ function changesOf(table: RecomputedTable): ColumnChange[] {
 
 async function recompute(
   trx: Transaction,
-  cardIds: readonly string[],
+  scope: Scope,
   projections: readonly Projection[],
 ): Promise<{
   tables: readonly RecomputedTable[];
   unreadable: readonly string[];
 }> {
-  const own = decodeAll(await findAppliedEvents(trx, cardIds));
+  const own = decodeAll([
+    ...(await findAppliedEvents(trx, scope.cardIds)),
+    ...(await findEvents(trx, await findEventsWithoutCard(trx, scope.rows))),
+  ]);
   const tables: Table[] = [];
   for (const projection of projections)
-    tables.push(await readTable(trx, projection, cardIds, own.events));
-  const others = decodeAll(
-    await findEventsOfOtherCards(trx, tables, own.records),
-  );
+    tables.push(await readTable(trx, projection, scope, own.events));
+  const others = decodeAll(await findOtherEvents(trx, tables, own.records));
   const events = [...own.events, ...others.events];
   const dropped = [...own.records, ...others.records].filter(
     ({ body }) => body === null,
@@ -171,12 +203,17 @@ async function recompute(
 async function readTable(
   trx: Transaction,
   projection: Projection,
-  cardIds: readonly string[],
+  scope: Scope,
   events: readonly CardEvent[],
 ): Promise<Table> {
   const told = keysOf(statementsIn(projection, events));
-  const listed = await findKeysOfCards(trx, projection, cardIds);
-  const all = new Map([...told, ...listed].map((key) => [idOf(key), key]));
+  const listed = await findKeysOfCards(trx, projection, scope.cardIds);
+  const named = scope.rows
+    .filter((rows) => rows.projection === projection)
+    .flatMap((rows) => rows.keys);
+  const all = new Map(
+    [...told, ...listed, ...named].map((key) => [idOf(key), key]),
+  );
   const keys = [...all.values()];
   const read = await readTables(trx, [{ projection, keys }]);
   return {
@@ -187,10 +224,10 @@ async function readTable(
 }
 
 /**
- * A transaction may have been told of under another card's id, too. Its row names the events that still hold a column
- * of it, and others are noted where they were applied; where the row is gone, only the bodies can tell.
+ * A transaction or an order may have been told of under another card's id, too, or under none. Its row names its card and
+ * the events that still hold a column of it; others are noted where they were applied.
  */
-async function findEventsOfOtherCards(
+async function findOtherEvents(
   trx: Transaction,
   tables: readonly Table[],
   records: readonly EventRecord[],
@@ -204,17 +241,26 @@ async function findEventsOfOtherCards(
     .flatMap((known) => Object.values(known?.registers ?? {}))
     .map(({ clock }) => clock.eventId)
     .filter((eventId) => !own.has(eventId));
-  const gone = ofMany.flatMap(({ keys, stored }) =>
-    keys.filter((key) => !stored.has(idOf(key))).map(([id = ""]) => id),
-  );
+  const noted = await findEventsWithoutCard(trx, ofMany);
   const ids = ofMany.flatMap(({ keys }) => keys.map(([id = ""]) => id));
-  const cards = await findCardsOfTransactions(trx, ids);
+  const ownCards = new Set(records.map(({ cardId }) => cardId));
+  const cards = [
+    ...(await findCardsOfTransactions(trx, ids)),
+    ...ofMany.flatMap(({ stored }) => [...stored.values()].map(cardOf)),
+  ]
+    .filter((cardId) => cardId !== null)
+    .filter((cardId) => !ownCards.has(cardId));
   const found = [
-    ...(holders.length > 0 ? await findEvents(trx, [...new Set(holders)]) : []),
-    ...(gone.length > 0 ? await findAppliedEventsAbout(trx, gone) : []),
-    ...(cards.length > 0 ? await findAppliedEvents(trx, cards) : []),
+    ...(await findEvents(trx, [...new Set([...holders, ...noted])])),
+    ...(await findAppliedEvents(trx, [...new Set(cards)])),
   ];
-  return found.filter(({ eventId }) => !own.has(eventId));
+  const others = found.filter(({ eventId }) => !own.has(eventId));
+  return [...new Map(others.map((one) => [one.eventId, one])).values()];
+}
+
+/** Null where the row is about no card. */
+function cardOf(row: Row): string | null {
+  return textOf(row["card_id"]) || null;
 }
 
 interface DecodedRecords {
@@ -263,16 +309,13 @@ function foldTable(
     const known = readRowIfPossible(projection, row);
     if (known !== undefined && toRow(projection, known) !== undefined)
       trusted.set(id, trustedPart(projection, known, signedAtOf));
-    else if (droppedCards.has(textOf(row["card_id"]))) lost.add(id);
+    else if (droppedCards.has(cardOf(row))) lost.add(id);
   }
   const ids = new Set(keys.map(idOf));
   const statements = [
     ...statementsIn(projection, events),
-    ...dropped.flatMap(({ eventId, signedAt, cardId }) =>
-      cardId === null
-        ? []
-        : (projection.statementsOfEnvelope?.({ eventId, signedAt, cardId }) ??
-          []),
+    ...dropped.flatMap(
+      (record) => projection.statementsOfEnvelope?.(envelopeOf(record)) ?? [],
     ),
   ].filter(({ key }) => ids.has(idOf(key)));
   const rows = new Map<string, Row>();
@@ -281,6 +324,12 @@ function foldTable(
     if (row !== undefined && !lost.has(id)) rows.set(id, row);
   }
   return rows;
+}
+
+function envelopeOf(record: EventRecord): EventEnvelope {
+  const { eventId, eventType, signedAt } = record;
+  const cardId = leavesCardAlone(eventType) ? null : record.cardId;
+  return { eventId, signedAt, cardId: cardId ?? undefined };
 }
 
 /** The part of a row that can only be taken on trust: the body of what set it is gone. */

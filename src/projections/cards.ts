@@ -58,19 +58,23 @@ export const cards: Projection = {
     last_event_id: bookkeeping(required(latest("text"))),
     last_event_at: bookkeeping(derived("timestamptz", timeOf("last_event_id"))),
   },
-  statementsIn: (event) => [
-    { key: [event.cardId], registers: registersIn(event) },
-  ],
-  statementsOfEnvelope: (event) => [
-    { key: [event.cardId], registers: firstSeenIn(event) },
-  ],
+  statementsIn: (event) =>
+    event.kind === "order-failed"
+      ? []
+      : [{ key: [event.cardId], registers: registersIn(event) }],
+  statementsOfEnvelope: (event) =>
+    event.cardId === undefined
+      ? []
+      : [{ key: [event.cardId], registers: firstSeenIn(event) }],
 };
 
 function firstSeenIn(event: EventEnvelope): Registers {
   return statedAt(clockOf(event), { first_seen_at: event.signedAt });
 }
 
-function registersIn(event: CardEvent): Registers {
+type EventOfCard = Exclude<CardEvent, { readonly kind: "order-failed" }>;
+
+function registersIn(event: EventOfCard): Registers {
   const clock = clockOf(event, ownTimeOf(event));
   return {
     ...statedAt(clock, { last_event_id: event.eventId, ...event.facts }),
@@ -82,7 +86,7 @@ function registersIn(event: CardEvent): Registers {
 }
 
 /** An announced status outranks one that a snapshot shows in passing, and brings its reason, or that it has none. */
-function statusIn(event: CardEvent): Registers {
+function statusIn(event: EventOfCard): Registers {
   if (!("status" in event)) return {};
   const { status } = event;
   if (status === undefined) return {};

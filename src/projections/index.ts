@@ -1,6 +1,11 @@
 import { authorizations } from "./authorizations.ts";
+import { cardOrders } from "./card-orders.ts";
 import { cards } from "./cards.ts";
 import type { Projection } from "./projection.ts";
 
 /** Every table that is kept from events. */
-export const PROJECTIONS: readonly Projection[] = [cards, authorizations];
+export const PROJECTIONS: readonly Projection[] = [
+  cards,
+  authorizations,
+  cardOrders,
+];

@@ -22,7 +22,8 @@ export interface Projection {
 }
 
 export interface EventEnvelope extends EventOrigin {
-  readonly cardId: string;
+  /** The card that it says something of; undefined where it says nothing of any. */
+  readonly cardId: string | undefined;
 }
 
 /** What an event says of one row. */

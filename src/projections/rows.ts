@@ -37,6 +37,11 @@ export function isSharedByCards(projection: Projection): boolean {
   return !keyColumns(projection).includes("card_id");
 }
 
+/** Whether its rows say which card they are about, where they are about one. */
+export function hasCard({ columns }: Projection): boolean {
+  return "card_id" in columns;
+}
+
 /** What is stored because events state it; the other columns are derived. */
 export function registerColumns({ columns }: Projection): string[] {
   return Object.keys(columns).filter((name) => isRegister(columns[name]));

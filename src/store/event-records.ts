@@ -1,6 +1,9 @@
 import { sql } from "kysely";
 import type { SelectQueryBuilder } from "kysely";
 import type { Instant } from "../domain/instant.ts";
+import { PROJECTIONS } from "../projections/index.ts";
+import type { Projection } from "../projections/projection.ts";
+import { hasCard } from "../projections/rows.ts";
 import type { Database, EventState, Tables, Transaction } from "./database.ts";
 import type { FieldIssue, InboxEntry } from "./inbox.ts";
 import { issuesJson } from "./inbox.ts";
@@ -127,12 +130,19 @@ export async function isKnownCard(
   db: Database,
   cardId: string,
 ): Promise<boolean> {
+  const speaking = tablesWithCard(PROJECTIONS).map(
+    (table) => sql`exists (select from ${table} where card_id = ${cardId})`,
+  );
   const { rows } = await sql<{ is_known: boolean }>`
-    select exists (select from webhook_events where card_id = ${cardId})
-        or exists (select from cards where card_id = ${cardId})
-        or exists (select from authorizations where card_id = ${cardId}) as is_known
+    select ${sql.join(speaking, sql` or `)} as is_known
   `.execute(db);
   return rows[0]?.is_known === true;
+}
+
+/** The tables, the inbox among them, that have a column `card_id`. */
+function tablesWithCard(projections: readonly Projection[]) {
+  const tables = projections.filter(hasCard).map(({ table }) => table);
+  return ["webhook_events", ...tables].map((table) => sql.table(table));
 }
 
 /** Every column of an event that users may rely on; undefined when there is none of this id. */
@@ -216,19 +226,6 @@ export function findEvents(
   return selectRecords(db).where("event_id", "=", anyOf(eventIds)).execute();
 }
 
-/** Applied events whose bodies speak of one of these ids. Reads the whole inbox: only for rows that are gone. */
-export function findAppliedEventsAbout(
-  db: Database,
-  ids: readonly string[],
-): Promise<EventRecord[]> {
-  return selectRecords(db)
-    .where("state", "=", "processed")
-    .where(
-      sql<boolean>`exists (select from unnest(${ids}::text[]) as id where strpos(body, id) > 0)`,
-    )
-    .execute();
-}
-
 /** One event, locked until the transaction ends. */
 export function lockEvent(
   trx: Transaction,
@@ -243,17 +240,16 @@ export function lockEvent(
 /** The ids of cards that events or rows speak of, after this one, in the order of ids. */
 export async function pageCardIds(
   db: Database,
+  projections: readonly Projection[],
   after: string,
   limit: number,
 ): Promise<string[]> {
+  const pages = tablesWithCard(projections).map(
+    (table) =>
+      sql`(select distinct card_id from ${table} where card_id > ${after} order by card_id limit ${limit})`,
+  );
   const { rows } = await sql<{ card_id: string }>`
-    select card_id from (
-      (select distinct card_id from webhook_events where card_id > ${after} order by card_id limit ${limit})
-      union
-      (select card_id from cards where card_id > ${after} order by card_id limit ${limit})
-      union
-      (select distinct card_id from authorizations where card_id > ${after} order by card_id limit ${limit})
-    ) known
+    select card_id from (${sql.join(pages, sql` union `)}) known
     order by card_id
     limit ${limit}
   `.execute(db);

@@ -2,7 +2,7 @@ import type { RawBuilder } from "kysely";
 import { sql } from "kysely";
 import type { Projection } from "../projections/projection.ts";
 import type { Row } from "../projections/rows.ts";
-import { keyColumns, registerColumns } from "../projections/rows.ts";
+import { hasCard, keyColumns, registerColumns } from "../projections/rows.ts";
 import type { Database, Transaction } from "./database.ts";
 
 /**
@@ -66,6 +66,7 @@ export async function findKeysOfCards(
   projection: Projection,
   cardIds: readonly string[],
 ): Promise<Key[]> {
+  if (cardIds.length === 0 || !hasCard(projection)) return [];
   const keyNames = keyColumns(projection);
   const { rows } = await sql<Readonly<Record<string, string>>>`
     select ${list(keyNames)}

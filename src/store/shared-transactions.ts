@@ -6,7 +6,7 @@ import { idOf, isSharedByCards } from "../projections/rows.ts";
 import type { Database, Transaction } from "./database.ts";
 
 /**
- * Notes all cards of transactions that are told of under several. A row names only those whose events still hold a
+ * Notes all cards of transactions and orders that are told of under several. A row names only those whose events still hold a
  * column of it; when a copy that was signed earlier dates one of them back, the others must be found. Call it under
  * `lockRows`.
  */
@@ -41,7 +41,9 @@ function pairsOf(
   const firsts = new Map<string, string>();
   return statements.flatMap(({ key, registers }) => {
     const id = idOf(key);
-    const cardId = textOf(registers["card_id"]?.value);
+    const cardId = registers["card_id"]?.value;
+    // What names no card is found by `events-without-card.ts`.
+    if (typeof cardId !== "string") return [];
     const stored = known.get(id)?.registers["card_id"]?.value;
     const first = firsts.get(id) ?? textOf(stored ?? cardId);
     firsts.set(id, first);
@@ -55,7 +57,7 @@ function pairsOf(
   });
 }
 
-/** The cards under which any of these transactions was told of, where that are several. */
+/** The cards under which any of these transactions or orders was told of, where that are several. */
 export async function findCardsOfTransactions(
   db: Database,
   transactionIds: readonly string[],

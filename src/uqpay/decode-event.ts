@@ -27,9 +27,11 @@ const unhandled = eventType("", { card_id: optional(readId) }, () => undefined);
 
 /** Every field that can be unreadable, by its path in the delivered JSON. */
 export const unreadableFields: readonly string[] = [
-  ...optionalNames(envelopeFields),
-  ...unhandled.optionalFields,
-  ...optionalFields,
+  ...new Set([
+    ...optionalNames(envelopeFields),
+    ...unhandled.optionalFields,
+    ...optionalFields,
+  ]),
 ];
 
 /** Which field an issue is about: one of `unreadableFields`, whatever part of it is wrong. */

@@ -177,11 +177,15 @@ describe("explain tells", () => {
       card_status: "CANCELLED",
       update_time: "2026-04-12T10:00:00+08:00",
     });
-    const late = aStatusUpdate({
-      ...card,
-      card_status: "FROZEN",
-      update_time: "2026-04-12T11:00:00+08:00",
-    });
+    const late = aStatusUpdate(
+      {
+        ...card,
+        card_status: "FROZEN",
+        update_time: "2026-04-12T11:00:00+08:00",
+      },
+      // Of an order it would tell at least that.
+      { source_id: "" },
+    );
     const decline = anMccDecline(card);
     const otp = anOtp(card);
     await tell(late, cancelled, frozen, active, decline, otp);

@@ -28,6 +28,7 @@ import {
   aCardUpdate,
   aPinBlock,
   aRecharge,
+  anOrderFailure,
   aStatusUpdate,
   anAuthorization,
   bytesOf,
@@ -50,6 +51,7 @@ interface Draft {
   readonly write: (run: string, id: string) => Payload;
 }
 
+const orders = fc.constantFrom("o1", "o2");
 const cards = fc.constantFrom("card-a", "card-b", "card-💳");
 // Few moments, so that ties are common; some after the signing, where they are capped.
 const time = fc
@@ -96,7 +98,7 @@ const statusUpdate = fc
           update_reason: reason,
           available_balance: balance,
         },
-        { event_id },
+        { event_id, source_id: `${run} ${event_id}` },
       ),
   }));
 
@@ -129,7 +131,7 @@ const cardUpdate = fc
               { amount: control, interval: "PER_TRANSACTION" },
             ],
           },
-          { event_id },
+          { event_id, source_id: `${run} o1` },
         ),
     }),
   );
@@ -137,22 +139,57 @@ const cardUpdate = fc
 const recharge = fc
   .record({
     card: cards,
+    order: orders,
+    orderStatus: maybe(fc.constantFrom("SUCCESS", "PROCESSING")),
     at: maybe(time),
     signedAtMs,
     status: maybe(fc.constantFrom("ACTIVE", "FROZEN")),
     balance: maybe(amount),
   })
-  .map(({ card, at, status, balance, ...draft }): Draft => ({
+  .map(
+    ({ card, order, orderStatus, at, status, balance, ...draft }): Draft => ({
+      ...draft,
+      write: (run, event_id) =>
+        aRecharge(
+          {
+            card_id: `${run} ${card}`,
+            card_status: status,
+            complete_time: at,
+            card_available_balance: balance,
+            order_status: orderStatus,
+          },
+          { event_id, source_id: `${run} ${order}` },
+        ),
+    }),
+  );
+
+/** About an order of any card, or of none: about one row with and without a card. */
+const orderFailure = fc
+  .record({
+    type: fc.constantFrom(
+      "create" as const,
+      "update" as const,
+      "recharge" as const,
+    ),
+    card: maybe(cards),
+    order: orders,
+    at: maybe(time),
+    signedAtMs,
+    orderStatus: maybe(fc.constantFrom("FAILED", "PENDING")),
+    reason: maybe(fc.constantFrom("no funds", "😀")),
+  })
+  .map(({ type, card, order, at, orderStatus, reason, ...draft }): Draft => ({
     ...draft,
     write: (run, event_id) =>
-      aRecharge(
+      anOrderFailure(
+        type,
         {
-          card_id: `${run} ${card}`,
-          card_status: status,
-          complete_time: at,
-          card_available_balance: balance,
+          card_id: card && `${run} ${card}`,
+          order_status: orderStatus,
+          failure_reason: reason,
+          update_time: at,
         },
-        { event_id },
+        { event_id, source_id: `${run} ${order}` },
       ),
   }));
 
@@ -212,6 +249,7 @@ const anyDraft = fc.oneof(
   statusUpdate,
   cardUpdate,
   recharge,
+  orderFailure,
   pinBlock,
   authorization,
 );

@@ -44,8 +44,10 @@ describe("migrations of an empty database", () => {
   const allTables = [
     "api_budget",
     "authorizations",
+    "card_orders",
     "cards",
     "earlier_copies",
+    "events_without_card",
     "mcc_declines",
     "quarantined_events",
     "transaction_cards",

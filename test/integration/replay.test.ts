@@ -203,8 +203,8 @@ describe("replaying an event of the inbox", () => {
     expect(
       changes
         .filter(
-          ({ column }) =>
-            column.startsWith("card_") || column.startsWith("status_"),
+          ({ table, column }) =>
+            table === "cards" && /^(?:card|status)_/.test(column),
         )
         .map(({ table, id, column, from, to }) => [
           table,

@@ -34,6 +34,8 @@ const TABLES = [
   "cards",
   "authorizations",
   "earlier_copies",
+  "card_orders",
+  "events_without_card",
 ];
 
 /** Logins of the three groups, as roles.sql says to make them. Roles are the server's, so each has a name of its own. */

@@ -21,6 +21,7 @@ import {
   aCardUpdate,
   aStatusUpdate,
   anAuthorization,
+  anOrderFailure,
   anMccDecline,
   anOtp,
   deliver,
@@ -50,7 +51,7 @@ afterAll(async () => {
 afterEach(async () => {
   await service.untilApplied();
   await service.rows(
-    "truncate webhook_events, quarantined_events, cards, authorizations",
+    "truncate webhook_events, quarantined_events, cards, authorizations, card_orders, events_without_card",
   );
 });
 
@@ -103,6 +104,21 @@ const withoutWriteTime = (row: object | undefined) => ({
   ...row,
   updated_at: undefined,
 });
+
+/** As if these events were older than RETENTION_DAYS. */
+async function dropBodies(...events: readonly Payload[]): Promise<void> {
+  const ids = events.map(({ event_id }) => event_id);
+  await service.rows(
+    "update webhook_events set received_at = received_at - interval '1 year' where event_id = any($1)",
+    [ids],
+  );
+  await dropOldBodies(db, new Date(Date.now() - 86_400_000), 1_000);
+  const kept = await service.rows(
+    "select event_id from webhook_events where body is not null and event_id = any($1)",
+    [ids],
+  );
+  expect(kept).toEqual([]);
+}
 
 /** A card with something in every kind of column, and a declined authorization. */
 async function aFullCard() {
@@ -519,22 +535,117 @@ describe("a transaction that was told of under two cards", () => {
   );
 });
 
-describe("after retention", () => {
-  /** As if these events were older than RETENTION_DAYS. */
-  async function dropBodies(...events: readonly Payload[]): Promise<void> {
-    const ids = events.map(({ event_id }) => event_id);
-    await service.rows(
-      "update webhook_events set received_at = received_at - interval '1 year' where event_id = any($1)",
-      [ids],
+describe("an order of no card", () => {
+  const orderRow = async (id: string) =>
+    (
+      await service.rows("select * from card_orders where order_id = $1", [id])
+    )[0];
+
+  /** The later one says nothing that the earlier one has not said. */
+  async function twice(card?: string) {
+    const order = randomUUID();
+    await tell(
+      anOrderFailure(
+        "recharge",
+        { card_id: card, failure_reason: "first", amount: "5" },
+        { source_id: order },
+      ),
+      anOrderFailure(
+        "recharge",
+        { failure_reason: "second", amount: "6" },
+        { source_id: order },
+      ),
     );
-    await dropOldBodies(db, new Date(Date.now() - 86_400_000), 1_000);
-    const kept = await service.rows(
-      "select event_id from webhook_events where body is not null and event_id = any($1)",
-      [ids],
-    );
-    expect(kept).toEqual([]);
+    return order;
   }
 
+  test("is verified with all others, and with no card", async () => {
+    const order = await twice();
+    const { cardId } = await aFullCard();
+
+    expect(await orderRow(order)).toMatchObject({
+      card_id: null,
+      order_status: "FAILED",
+      reason: "second",
+      amount: "6",
+    });
+    expect(await verify()).toEqual([]);
+
+    await service.rows(
+      "update card_orders set reason = 'edited' where order_id = $1",
+      [order],
+    );
+    expect(await verify(cardId)).toEqual([]);
+    expect(await verify()).toEqual([
+      {
+        table: "card_orders",
+        id: order,
+        column: "reason",
+        from: "edited",
+        to: "second",
+      },
+    ]);
+    expect(await rebuild()).toHaveLength(1);
+    expect(await verify()).toEqual([]);
+  });
+
+  test("is found where its row is gone, and where no event explains it", async () => {
+    const order = await twice();
+    const right = await orderRow(order);
+    await service.rows("delete from card_orders");
+    await service.rows(`
+      insert into card_orders (order_id, order_type, order_status, event_id, first_seen_at, field_clocks)
+      values ('nobody''s', 'update', 'SUCCESS', 'e', now(), '{}')`);
+
+    const found = await rebuild();
+
+    expect(new Set(found.map(({ id }) => id))).toEqual(
+      new Set(["nobody's", order]),
+    );
+    expect(withoutWriteTime(await orderRow(order))).toEqual(
+      withoutWriteTime(right),
+    );
+    expect(await orderRow("nobody's")).toBeDefined();
+  });
+
+  test("is right from the view of a card that another event of it names", async () => {
+    const card = randomUUID();
+    const order = await twice(card);
+
+    expect(await orderRow(order)).toMatchObject({
+      card_id: card,
+      reason: "second",
+    });
+    expect(await verify(card)).toEqual([]);
+    expect(await verify()).toEqual([]);
+
+    await service.rows("update card_orders set amount = 7");
+    expect(await rebuild(card)).toHaveLength(1);
+    expect(await orderRow(order)).toMatchObject({ amount: "6" });
+  });
+
+  test("changes no card, known or not, even when its body is gone", async () => {
+    const card = randomUUID();
+    const unknown = randomUUID();
+    const update = aCardUpdate({ card_id: card });
+    const failures = [
+      anOrderFailure("update", { card_id: card, card_status: "FROZEN" }),
+      anOrderFailure("update", { card_id: unknown }),
+    ];
+    await tell(...failures, update);
+    const right = await cardRow(card);
+
+    expect(right).toMatchObject({
+      card_status: "ACTIVE",
+      last_event_id: update.event_id,
+    });
+    expect(await cardRow(unknown)).toBeUndefined();
+    await dropBodies(...failures);
+    expect(await verify()).toEqual([]);
+  });
+});
+
+describe("after retention", () => {
   test("a card whose every body is gone is as it was", async () => {
     const cardId = randomUUID();
     const events = [

@@ -9,6 +9,7 @@ import { textOf } from "../../src/domain/json.ts";
 import { earlier } from "../../src/domain/instant.ts";
 import { mergeRegisters } from "../../src/domain/registers.ts";
 import { authorizations } from "../../src/projections/authorizations.ts";
+import { cardOrders } from "../../src/projections/card-orders.ts";
 import { cards, statusFinality } from "../../src/projections/cards.ts";
 import type { Projection } from "../../src/projections/projection.ts";
 import type { KnownRow, Row } from "../../src/projections/rows.ts";
@@ -20,12 +21,14 @@ import {
   authorizationEvents,
   cardEvents,
   deliveriesOf,
+  orderEvents,
 } from "../support/arbitraries.ts";
 import {
   authorizationAfter,
   cardAfter,
   earliestCopies,
   knownAfter,
+  orderAfter,
 } from "../support/events.ts";
 
 describe("the order of clocks", () => {
@@ -110,6 +113,12 @@ const someAuthorizations = fc
     inThree(events, choices, (e) => authorizationAfter(...e).registers),
   );
 
+const someOrders = fc
+  .tuple(orderEvents, fc.infiniteStream(fc.nat(2)))
+  .map(([events, choices]) =>
+    inThree(events, choices, (e) => orderAfter(...e).registers),
+  );
+
 const mergeIn = (projection: Projection) => (a: Registers, b: Registers) =>
   merge(projection, a, b);
 
@@ -126,6 +135,7 @@ describe.each([
   ],
   ["cards", someCards, mergeIn(cards)],
   ["authorizations", someAuthorizations, mergeIn(authorizations)],
+  ["orders", someOrders, mergeIn(cardOrders)],
 ] as [
   string,
   fc.Arbitrary<[Registers, Registers, Registers]>,
@@ -187,6 +197,18 @@ describe("the same events", () => {
           ).toEqual(toRow(authorizations, authorizationAfter(...events)));
         },
       ),
+      { numRuns: 300 },
+    );
+  });
+
+  test("give the same order in any order and any number", () => {
+    fc.assert(
+      fc.property(deliveriesOf(orderEvents), ({ events, deliveries }) => {
+        const received = earliestCopies(deliveries);
+        expect(toRow(cardOrders, orderAfter(...received))).toEqual(
+          toRow(cardOrders, orderAfter(...events)),
+        );
+      }),
       { numRuns: 300 },
     );
   });

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import type {
   AuthorizationReported,
   CardEvent,
+  OrderReported,
   Facts,
 } from "../../src/domain/card-event.ts";
 import type { Clock } from "../../src/domain/clock.ts";
@@ -107,6 +108,39 @@ export const anAuthorizationEvent: fc.Arbitrary<AuthorizationReported> =
     ),
   });
 
+const anOrder: fc.Arbitrary<OrderReported> = fc.record({
+  orderId: fc.constant("order-1"),
+  happenedAt: fc.option(anInstant, { nil: undefined }),
+  facts: fc.record(
+    {
+      order_type: fc.constantFrom("update", "recharge"),
+      order_status: fc.constantFrom("PENDING", "PROCESSING", "SUCCESS", "NEW"),
+      amount: anAmount,
+      currency: aText,
+      reason: aText,
+      completed_at: anInstant,
+    },
+    { requiredKeys: ["order_type", "order_status"] },
+  ),
+});
+
+const aFailedOrder: fc.Arbitrary<CardEvent> = fc.record({
+  eventId: anEventId,
+  signedAt: anInstant,
+  receivedAt: anInstant,
+  kind: fc.constant("order-failed" as const),
+  cardId: fc.constantFrom(undefined, "card-1", "card-2"),
+  order: anOrder,
+});
+
+const anOrderThatSucceeded: fc.Arbitrary<CardEvent> = fc.record({
+  ...origin,
+  kind: fc.constant("card-observed" as const),
+  status: fc.constant(undefined),
+  observedAt: fc.constant(undefined),
+  order: anOrder,
+});
+
 const aCardEvent: fc.Arbitrary<CardEvent> = fc.oneof(
   fc.record({
     ...origin,
@@ -133,6 +167,12 @@ const withOwnIds = {
 
 /** Different events about one card. */
 export const cardEvents = fc.uniqueArray(aCardEvent, withOwnIds);
+
+/** Different events about one order. */
+export const orderEvents = fc.uniqueArray(
+  fc.oneof(aFailedOrder, anOrderThatSucceeded),
+  withOwnIds,
+);
 
 /** Different events about one transaction. */
 export const authorizationEvents = fc.uniqueArray(

@@ -17,6 +17,14 @@ export const ELEVATE = "card.elevate_limit.succeeded";
 export const PIN_BLOCK = "card.PIN.retry.exceed.soft.block";
 export const ENROLLED = "card.risk_control.network_protection.enrolled";
 export const REMOVED = "card.risk_control.network_protection.removed";
+export const CREATE_FAILED = "card.create.failed";
+export const FAILED_ORDERS = [
+  "card.update.failed",
+  "card.status.update.failed",
+  "card.recharge.failed",
+  "card.withdraw.failed",
+  "card.elevate_limit.failed",
+] as const;
 export const AUTHORIZATION = "issuing.transaction.authorization";
 
 export const whole: Readonly<Record<string, Record<string, unknown>>> = {
@@ -38,6 +46,8 @@ export const whole: Readonly<Record<string, Record<string, unknown>>> = {
   [PIN_BLOCK]: { card_id: "card-1" },
   [ENROLLED]: { card_id: "card-1" },
   [REMOVED]: { card_id: "card-1" },
+  [CREATE_FAILED]: {},
+  ...Object.fromEntries(FAILED_ORDERS.map((name) => [name, {}])),
   [AUTHORIZATION]: { card_id: "card-1", transaction_status: "APPROVED" },
 };
 
@@ -77,6 +87,13 @@ export function eventIn(decoded: Decoded) {
   if (decoded.kind !== "known")
     throw new Error(`not known: ${JSON.stringify(decoded)}`);
   return decoded.event;
+}
+
+/** What it states of a card. */
+export function factsIn(decoded: Decoded) {
+  const event = eventIn(decoded);
+  if (!("facts" in event)) throw new Error(`it is ${event.kind}`);
+  return event.facts;
 }
 
 export function issuesIn(decoded: Decoded) {

@@ -70,6 +70,14 @@ export function aRecharge(
   );
 }
 
+export function anOrderFailure(
+  type: "create" | "update" | "recharge",
+  data: Data = {},
+  envelope: Partial<Payload> = {},
+): Payload {
+  return anEvent(`card.${type}.failed`, data, envelope);
+}
+
 export function aPinBlock(
   data: Data = {},
   envelope: Partial<Payload> = {},

@@ -3,11 +3,14 @@ import type {
   AuthorizationReported,
   CardEvent,
   CardObserved,
+  OrderFailed,
+  OrderReported,
   PinBlocked,
   StatusAnnounced,
 } from "../../src/domain/card-event.ts";
 import type { Instant } from "../../src/domain/instant.ts";
 import { authorizations } from "../../src/projections/authorizations.ts";
+import { cardOrders } from "../../src/projections/card-orders.ts";
 import { cards } from "../../src/projections/cards.ts";
 import type { Projection } from "../../src/projections/projection.ts";
 import type { KnownRow, Row } from "../../src/projections/rows.ts";
@@ -64,6 +67,27 @@ export function aPinBlocked(event: Partial<PinBlocked> = {}): PinBlocked {
   };
 }
 
+/** Told by a failure that names no card, unless said otherwise. */
+export function anOrderFailed(
+  { facts, ...order }: Partial<OrderReported> = {},
+  event: Partial<OrderFailed> = {},
+): OrderFailed {
+  return {
+    kind: "order-failed",
+    eventId: "event-1",
+    cardId: undefined,
+    signedAt: order.happenedAt ?? at("10:00:00"),
+    receivedAt: at("10:00:01"),
+    order: {
+      orderId: "order-1",
+      happenedAt: undefined,
+      ...order,
+      facts: { order_type: "update", order_status: "FAILED", ...facts },
+    },
+    ...event,
+  };
+}
+
 export function anAuthorizationReported({
   transaction,
   ...event
@@ -98,6 +122,10 @@ export function knownAfter(
 
 export function cardAfter(...events: readonly CardEvent[]): KnownRow {
   return knownAfter(cards, events);
+}
+
+export function orderAfter(...events: readonly CardEvent[]): KnownRow {
+  return knownAfter(cardOrders, events);
 }
 
 export function authorizationAfter(

@@ -46,7 +46,7 @@ export function inboxEntryOf(
     eventName: event.event_name,
     version: event.version,
     sourceId: event.source_id,
-    cardId: String(event.data["card_id"]),
+    cardId: event.data["card_id"] as string | undefined,
     body: JSON.stringify(event),
     bodySha256: sha256(event),
     signedAt,

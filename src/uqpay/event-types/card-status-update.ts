@@ -6,6 +6,7 @@ import {
   readText,
   required,
 } from "../fields.ts";
+import { orderFields, orderOf } from "./card-order.ts";
 import { cardFactFields, factsOf } from "./card-snapshot.ts";
 import { eventType } from "./event-type.ts";
 
@@ -13,19 +14,21 @@ import { eventType } from "./event-type.ts";
 export const cardStatusUpdate = eventType(
   "card.status.update.succeeded",
   {
-    ...cardFactFields,
     card_id: required(readId),
     card_status: required(readStatus),
+    ...cardFactFields,
+    ...orderFields,
     update_time: required(readInstant),
     update_reason: optional(readText),
   },
-  (data, { origin }) => ({
+  (data, context) => ({
     kind: "status-announced",
-    ...origin,
+    ...context.origin,
     cardId: data.card_id,
     status: data.card_status,
     reason: data.update_reason,
     changedAt: data.update_time,
     facts: factsOf(data),
+    order: orderOf("status", "SUCCESS", data, context),
   }),
 );

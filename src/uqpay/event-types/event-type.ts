@@ -18,6 +18,8 @@ export interface EventType {
   readonly name: string;
   /** Those that never refuse an event, by their paths in the delivered JSON. */
   readonly optionalFields: readonly string[];
+  /** It may name a card, and says nothing of it. */
+  readonly leavesCardAlone?: true;
   readonly decode: (
     data: Readonly<Record<string, unknown>>,
     context: EventContext,

@@ -1,11 +1,13 @@
 import type { EventType } from "./event-type.ts";
 import { authorization } from "./authorization.ts";
 import { cardActivation } from "./card-activation.ts";
+import { cardCreateFailed } from "./card-create-failed.ts";
 import { cardElevateLimit } from "./card-elevate-limit.ts";
 import {
   networkProtectionEnrolled,
   networkProtectionRemoved,
 } from "./card-network-protection.ts";
+import { failedOrders } from "./card-order-failed.ts";
 import { cardPinBlock } from "./card-pin-block.ts";
 import { cardRecharge, cardWithdraw } from "./card-recharge.ts";
 import { cardStatusUpdate } from "./card-status-update.ts";
@@ -19,6 +21,7 @@ const eventTypes: readonly EventType[] = [
   cardStatusUpdate,
   cardUpdate,
   cardCreate,
+  cardCreateFailed,
   cardActivation,
   cardRecharge,
   cardWithdraw,
@@ -26,6 +29,7 @@ const eventTypes: readonly EventType[] = [
   cardPinBlock,
   networkProtectionEnrolled,
   networkProtectionRemoved,
+  ...failedOrders,
   authorization,
 ];
 
@@ -37,6 +41,11 @@ export const handledEventTypes: readonly string[] = eventTypes.map(
 export const optionalFields: readonly string[] = [
   ...new Set(eventTypes.flatMap((type) => type.optionalFields)),
 ];
+
+/** Whether events of a type say nothing of the card that they may name. */
+export function leavesCardAlone(name: string): boolean {
+  return findEventType(name)?.leavesCardAlone === true;
+}
 
 /** @returns undefined for an event type that has no handler */
 export function findEventType(name: string): EventType | undefined {

@@ -19,6 +19,7 @@ import { compactBytes, payloadNames } from "../../support/fixtures.ts";
 import {
   aStatusAnnounced,
   anAuthorizationReported,
+  anOrderFailed,
   at,
   cardAfter,
   knownAfter,
@@ -36,7 +37,10 @@ describe("a row", () => {
   test.each(
     PROJECTIONS.map((projection) => ({ projection, table: projection.table })),
   )("of $table is read as it was written", ({ projection }) => {
-    const known = knownAfter(projection, [anAuthorizationReported()]);
+    const known = knownAfter(projection, [
+      anAuthorizationReported(),
+      anOrderFailed(),
+    ]);
 
     expect(readRow(projection, toRow(projection, known) ?? {})).toEqual(known);
   });
@@ -119,7 +123,9 @@ describe("what an event states", () => {
       );
     }
     // Also of what this payload does not state.
-    const facts = events.flatMap((event) => Object.keys(event.facts));
+    const facts = events.flatMap((event) =>
+      "facts" in event ? Object.keys(event.facts) : [],
+    );
     expect(registerColumns(cards)).toEqual(expect.arrayContaining(facts));
   });
 });

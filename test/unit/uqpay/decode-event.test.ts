@@ -14,6 +14,12 @@ import {
   UPDATE,
   CREATE,
   ACTIVATION,
+  RECHARGE,
+  WITHDRAW,
+  ELEVATE,
+  PIN_BLOCK,
+  ENROLLED,
+  REMOVED,
   AUTHORIZATION,
   whole,
   decodeText,
@@ -325,9 +331,8 @@ describe("a type without a handler", () => {
   });
 
   test.each([
-    "card.create.failed",
-    "card.update.failed",
-    "card.status.update.failed",
+    "card.activated",
+    "card.closed",
     "issuing.transaction.reversal",
     "issuing.transaction.refund",
     "issuing.fee.card",
@@ -418,6 +423,12 @@ describe("what a handled type requires", () => {
     [UPDATE, ["card_id"]],
     [CREATE, ["card_id"]],
     [ACTIVATION, ["card_id"]],
+    [RECHARGE, ["card_id"]],
+    [WITHDRAW, ["card_id"]],
+    [ELEVATE, ["card_id", "per_transaction_limit", "expires_at"]],
+    [PIN_BLOCK, ["card_id"]],
+    [ENROLLED, ["card_id"]],
+    [REMOVED, ["card_id"]],
     [AUTHORIZATION, ["card_id", "transaction_status"]],
   ])("%s requires %j", (eventType, fields) => {
     for (const absent of [undefined, null, ""]) {

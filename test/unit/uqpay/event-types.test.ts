@@ -1,6 +1,10 @@
 import { describe, expect, test } from "@jest/globals";
 import { fieldOf, unreadableFields } from "../../../src/uqpay/decode-event.ts";
-import { findEventType } from "../../../src/uqpay/event-types/index.ts";
+import {
+  findEventType,
+  handledEventTypes,
+  leavesCardAlone,
+} from "../../../src/uqpay/event-types/index.ts";
 import { authorizations } from "../../../src/projections/authorizations.ts";
 import { cards } from "../../../src/projections/cards.ts";
 import { toRow } from "../../../src/projections/rows.ts";
@@ -18,11 +22,14 @@ import {
   PIN_BLOCK,
   ENROLLED,
   REMOVED,
+  CREATE_FAILED,
+  FAILED_ORDERS,
   AUTHORIZATION,
   decodeText,
   decode,
   decodeRaw,
   eventIn,
+  factsIn,
   issuesIn,
   unreadableIn,
   deep,
@@ -126,10 +133,29 @@ describe("an optional field that cannot be read", () => {
     ["metadata", "object"],
   ];
 
-  const moneyFields: typeof cardFields = [
-    ...cardFields,
-    ["card_status", "status"],
+  const orderFields: typeof cardFields = [
+    ["card_order_id", "id"],
+    ["order_status", "status"],
+    ["amount", "amount"],
+    ["failure_reason", "text"],
+    ["failure_code", "word"],
+    ["reason", "text"],
+    ["description", "text"],
     ["complete_time", "time"],
+  ];
+
+  const snapshotFields: typeof cardFields = [
+    ...cardFields,
+    ...orderFields,
+    ["card_status", "status"],
+    ["update_time", "time"],
+  ];
+
+  const failedFields: typeof cardFields = [
+    ...orderFields,
+    ["card_id", "id"],
+    ["card_currency", "word"],
+    ["currency", "word"],
     ["update_time", "time"],
   ];
 
@@ -145,13 +171,26 @@ describe("an optional field that cannot be read", () => {
   const fieldsByType: Readonly<
     Record<string, readonly (readonly [string, keyof typeof wrong])[]>
   > = {
-    [STATUS]: [...cardFields, ["update_reason", "text"]],
-    [UPDATE]: [...cardFields, ["card_status", "status"]],
-    [CREATE]: [...cardFields, ["card_status", "status"]],
+    [STATUS]: [...cardFields, ...orderFields, ["update_reason", "text"]],
+    [UPDATE]: snapshotFields,
+    [CREATE]: snapshotFields,
+    [CREATE_FAILED]: [
+      ...cardFields,
+      ...orderFields,
+      ["card_id", "id"],
+      ["update_time", "time"],
+    ],
+    ...Object.fromEntries(FAILED_ORDERS.map((name) => [name, failedFields])),
     [ACTIVATION]: [...cardFields, ["activation_status", "status"]],
-    [RECHARGE]: moneyFields,
-    [WITHDRAW]: moneyFields,
-    [ELEVATE]: [["created_at", "time"]],
+    [RECHARGE]: snapshotFields,
+    [WITHDRAW]: snapshotFields,
+    [ELEVATE]: [
+      ...orderFields,
+      ["card_currency", "word"],
+      ["currency", "word"],
+      ["created_at", "time"],
+      ["update_time", "time"],
+    ],
     [PIN_BLOCK]: [],
     [ENROLLED]: protectionFields,
     [REMOVED]: protectionFields,
@@ -230,7 +269,7 @@ describe("an optional field that cannot be read", () => {
       metadata: { a: "1" },
     });
 
-    expect(eventIn(decoded).facts).toEqual({
+    expect(factsIn(decoded)).toEqual({
       available_balance: "5",
       metadata: { a: "1" },
     });
@@ -578,9 +617,160 @@ describe("network protection", () => {
       { update_time: "2026-04-23T02:00:00.000000Z" },
     ],
   ])("of %s with %j is %j", (eventType, data, network_protection) => {
-    expect(eventIn(decode(eventType, data)).facts).toMatchObject({
+    expect(factsIn(decode(eventType, data))).toMatchObject({
       network_protection,
     });
+  });
+});
+
+describe("an order", () => {
+  const time = "2026-04-12T10:00:00.000000Z";
+
+  test.each([
+    [CREATE, "create"],
+    [UPDATE, "update"],
+    [STATUS, "status"],
+    [RECHARGE, "recharge"],
+    [WITHDRAW, "withdraw"],
+    [ELEVATE, "elevate_limit"],
+  ])("of %s is a %s that succeeded", (eventType, order_type) => {
+    const event = eventIn(decode(eventType, {}, { source_id: "order" }));
+
+    expect(event).toMatchObject({
+      order: {
+        orderId: "order",
+        facts: { order_type, order_status: "SUCCESS" },
+      },
+    });
+  });
+
+  test.each([
+    ["card.create.failed", "create"],
+    ["card.update.failed", "update"],
+    ["card.status.update.failed", "status"],
+    ["card.recharge.failed", "recharge"],
+    ["card.withdraw.failed", "withdraw"],
+    ["card.elevate_limit.failed", "elevate_limit"],
+  ])("of %s is a %s that failed, also of no card", (eventType, order_type) => {
+    const decoded = decode(eventType, { card_id: "" }, { source_id: "order" });
+
+    expect(eventIn(decoded)).toEqual({
+      kind: "order-failed",
+      eventId: "event-1",
+      ...times,
+      order: {
+        orderId: "order",
+        facts: { order_type, order_status: "FAILED" },
+      },
+    });
+  });
+
+  test.each([
+    [
+      "the envelope's source_id",
+      { card_order_id: "own" },
+      { source_id: "source" },
+      "source",
+    ],
+    ["else its card_order_id", { card_order_id: "own" }, {}, "own"],
+  ])("is named by %s", (_what, data, outer, orderId) => {
+    expect(eventIn(decode(UPDATE, data, outer))).toMatchObject({
+      order: { orderId },
+    });
+  });
+
+  test("that has no name is none", () => {
+    expect(eventIn(decode(UPDATE))).toMatchObject({ order: undefined });
+    expect(eventIn(decode("card.update.failed"))).toMatchObject({
+      order: undefined,
+    });
+  });
+
+  test.each([
+    [
+      "its own status",
+      { order_status: "processing" },
+      { order_status: "PROCESSING" },
+    ],
+    [
+      "an amount with its currency",
+      { amount: 200, card_currency: "USD" },
+      { amount: "200", currency: "USD" },
+    ],
+    [
+      "the other name of the currency",
+      { amount: "1", currency: "SGD" },
+      { amount: "1", currency: "SGD" },
+    ],
+    [
+      "no currency without an amount",
+      { card_currency: "USD" },
+      { currency: undefined },
+    ],
+    [
+      "the failure's reason",
+      { failure_reason: "a", failure_code: "b" },
+      { reason: "a" },
+    ],
+    ["else its code", { failure_code: 17, reason: "c" }, { reason: "17" }],
+    ["else a reason", { reason: "c", description: "d" }, { reason: "c" }],
+    ["else a description", { description: "d" }, { reason: "d" }],
+    [
+      "its completion",
+      { complete_time: time, update_time: "2026-04-12T11:00:00Z" },
+      { completed_at: time },
+    ],
+  ])("states %s", (_what, data, facts) => {
+    for (const eventType of [RECHARGE, "card.recharge.failed"])
+      expect(
+        eventIn(decode(eventType, data, { source_id: "order" })),
+      ).toMatchObject({ order: { facts } });
+  });
+
+  test("of a raised limit is dated by its creation and has it as its amount", () => {
+    const decoded = decode(
+      ELEVATE,
+      { created_at: time, currency: "USD" },
+      { source_id: "order" },
+    );
+
+    expect(eventIn(decoded)).toMatchObject({
+      order: { happenedAt: time, facts: { amount: "80000", currency: "USD" } },
+    });
+  });
+});
+
+describe("a creation that failed", () => {
+  test("announces FAILED where it names a card, with its reason", () => {
+    const decoded = decode(
+      CREATE_FAILED,
+      {
+        card_id: "card-1",
+        failure_reason: "no funds",
+        update_time: "2026-04-12T10:00:00Z",
+        card_scheme: "VISA",
+      },
+      { source_id: "order" },
+    );
+
+    expect(eventIn(decoded)).toMatchObject({
+      kind: "status-announced",
+      cardId: "card-1",
+      status: "FAILED",
+      reason: "no funds",
+      changedAt: "2026-04-12T10:00:00.000000Z",
+      facts: { card_scheme: "VISA" },
+      order: { facts: { order_status: "FAILED", reason: "no funds" } },
+    });
+  });
+});
+
+describe("which types leave the card alone that they may name", () => {
+  test("are those of failed orders", () => {
+    expect(handledEventTypes.filter(leavesCardAlone).toSorted()).toEqual(
+      [...FAILED_ORDERS].toSorted(),
+    );
+    expect(leavesCardAlone("some.type")).toBe(false);
   });
 });
 
@@ -675,7 +865,7 @@ describe("a card's facts", () => {
     [{ amount: "", interval: null, per: 2 }, { per: 2 }],
     [{ per: 2 }, { per: 2 }],
   ])("keep of the spending control %j all that it says", (control, kept) => {
-    const { facts } = eventIn(decode(UPDATE, { spending_controls: [control] }));
+    const facts = factsIn(decode(UPDATE, { spending_controls: [control] }));
 
     expect(facts).toHaveProperty("spending_controls", [kept]);
   });
@@ -684,7 +874,7 @@ describe("a card's facts", () => {
     [{ "": "", a: "1" }, { a: "1" }],
     [{ "": "1" }, { "": "1" }],
   ])("keep of the metadata %j all but the empty pair", (metadata, kept) => {
-    const { facts } = eventIn(decode(UPDATE, { metadata }));
+    const facts = factsIn(decode(UPDATE, { metadata }));
 
     expect(facts).toHaveProperty("metadata", kept);
   });
@@ -720,10 +910,11 @@ describe("a card's facts", () => {
   ])(
     "a spending control with %s is kept and can be stored",
     (_what, control) => {
-      const event = eventIn(decode(UPDATE, { spending_controls: [control] }));
+      const decoded = decode(UPDATE, { spending_controls: [control] });
 
+      const event = eventIn(decoded);
       const known = Object.entries(control).filter(([, value]) => value);
-      expect(event.facts).toMatchObject({
+      expect(factsIn(decoded)).toMatchObject({
         spending_controls: [Object.fromEntries(known)],
       });
       expect(() => toRow(cards, cardAfter(event))).not.toThrow();

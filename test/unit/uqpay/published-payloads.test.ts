@@ -72,6 +72,11 @@ const meanings: Readonly<Record<string, Meaning>> = {
         risk_control: { enable_3ds: "Y", allow_3ds_transactions: "Y" },
         metadata: {},
       },
+      order: {
+        orderId: "ed977d6b-d86a-4cda-9e54-92cf0ce6228a",
+
+        facts: { order_type: "create", order_status: "SUCCESS" },
+      },
     },
   },
   "card.create.succeeded--sdk-go-issuing_test": {
@@ -95,6 +100,11 @@ const meanings: Readonly<Record<string, Meaning>> = {
         risk_control: {},
         metadata: {},
       },
+      order: {
+        orderId: "16f6c372-e69e-432c-9af3-14fa84800224",
+
+        facts: { order_type: "create", order_status: "SUCCESS" },
+      },
     },
   },
   "card.create.succeeded--sdk-node-2.0.0-webhooks.test": {
@@ -111,6 +121,16 @@ const meanings: Readonly<Record<string, Meaning>> = {
         elevated_limit: "80000",
         elevated_limit_until: "2026-05-21T09:30:00.000000Z",
       },
+      order: {
+        orderId: "be8c499e-b8d5-42f2-8933-768e1c8a8680",
+        happenedAt: "2026-05-14T09:30:00.000000Z",
+        facts: {
+          order_type: "elevate_limit",
+          order_status: "SUCCESS",
+          amount: "80000",
+          currency: "USD",
+        },
+      },
     },
   },
   "card.recharge.succeeded--sdk-go-issuing_test": {
@@ -121,6 +141,17 @@ const meanings: Readonly<Record<string, Meaning>> = {
       status: "ACTIVE",
       observedAt: "2026-01-26T07:39:02.000000Z",
       facts: { card_currency: "USD", available_balance: "10199" },
+      order: {
+        orderId: "a8c73130-8bda-45f7-bc88-f5edc3fbaf74",
+        happenedAt: "2026-01-26T07:39:02.000000Z",
+        facts: {
+          order_type: "recharge",
+          order_status: "SUCCESS",
+          amount: "200",
+          currency: "USD",
+          completed_at: "2026-01-26T07:39:02.000000Z",
+        },
+      },
     },
   },
   "card.risk_control.network_protection.enrolled--docs-v1.6-webhook-network-protection-status":
@@ -150,6 +181,11 @@ const meanings: Readonly<Record<string, Meaning>> = {
       status: "FROZEN",
       changedAt: "2025-07-21T13:11:06.000000Z",
       facts: { card_number: "46119903****1244" },
+      order: {
+        orderId: "3f3d036e-732c-4f9e-a4b7-3019c0adf749",
+        happenedAt: "2025-07-21T13:11:06.000000Z",
+        facts: { order_type: "status", order_status: "SUCCESS" },
+      },
     },
   },
   "card.status.update.succeeded--docs-v1.6-webhook-card-status-updated": {
@@ -165,6 +201,11 @@ const meanings: Readonly<Record<string, Meaning>> = {
         available_balance: "500",
         card_currency: "USD",
       },
+      order: {
+        orderId: "027fd0b1-5334-4cb3-82c0-d40688142a51",
+        happenedAt: "2026-04-08T03:46:09.000000Z",
+        facts: { order_type: "status", order_status: "SUCCESS" },
+      },
     },
   },
   "card.status.update.succeeded--sdk-go-issuing_test": {
@@ -176,6 +217,11 @@ const meanings: Readonly<Record<string, Meaning>> = {
       reason: "test",
       changedAt: "2026-01-26T07:29:59.000000Z",
       facts: { card_number: "49372418****4306" },
+      order: {
+        orderId: "c0aba11b-4b4f-4d3d-a7e1-9feb0211497c",
+        happenedAt: "2026-01-26T07:29:59.000000Z",
+        facts: { order_type: "status", order_status: "SUCCESS" },
+      },
     },
   },
   "card.update.succeeded--docs-v1.6-webhook-card-updated": {
@@ -205,6 +251,11 @@ const meanings: Readonly<Record<string, Meaning>> = {
         },
         metadata: {},
       },
+      order: {
+        orderId: "9492771e-5247-49fe-9846-55719bd9dabb",
+
+        facts: { order_type: "update", order_status: "SUCCESS" },
+      },
     },
   },
   "card.update.succeeded--sdk-go-issuing_test": {
@@ -230,6 +281,11 @@ const meanings: Readonly<Record<string, Meaning>> = {
         risk_control: { allow_3ds_transactions: "N" },
         metadata: {},
       },
+      order: {
+        orderId: "e3c76528-8c3a-42c8-b1be-40bb16c6d9c0",
+
+        facts: { order_type: "update", order_status: "SUCCESS" },
+      },
     },
   },
   "card.verification.otp--docs-v1.6-webhook-verification-otp": {
@@ -245,6 +301,17 @@ const meanings: Readonly<Record<string, Meaning>> = {
       status: "ACTIVE",
       observedAt: "2026-04-08T08:46:41.044000Z",
       facts: { card_currency: "USD", available_balance: "42" },
+      order: {
+        orderId: "9f88f593-9f56-4eba-ad81-4217d2d60021",
+        happenedAt: "2026-04-08T08:46:41.044000Z",
+        facts: {
+          order_type: "withdraw",
+          order_status: "SUCCESS",
+          amount: "200",
+          currency: "USD",
+          completed_at: "2026-04-08T08:46:41.044000Z",
+        },
+      },
     },
   },
   "cardholder.kyc.status_changed--docs-v1.6-webhook": { kind: "unhandled" },
