@@ -99,6 +99,7 @@ async function upsertAuthorization(client, { body, at, receivedAt }) {
   const isMccDecline = isDeclined && MCC_WORDS.test(data.description ?? "");
   const row = {
     transaction_id: data.transaction_id ?? body.source_id,
+    kind: "authorization",
     event_id: body.event_id,
     ...pick(data, AUTHORIZATION_FIELDS),
     mcc: merchant.category_code,
@@ -111,17 +112,17 @@ async function upsertAuthorization(client, { body, at, receivedAt }) {
   };
   await insert(
     client,
-    "authorizations",
+    "transactions",
     row,
-    `on conflict (transaction_id) do update set
+    `on conflict (transaction_id, kind) do update set
        event_id = excluded.event_id,
        transaction_status = excluded.transaction_status,
        description = excluded.description,
        decline_category = excluded.decline_category,
        mcc_declined = excluded.mcc_declined,
        updated_at = now()
-     where authorizations.transaction_time is null
-        or authorizations.transaction_time <= excluded.transaction_time`,
+     where transactions.transaction_time is null
+        or transactions.transaction_time <= excluded.transaction_time`,
   );
 }
 

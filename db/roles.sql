@@ -79,6 +79,7 @@ begin
           to_regclass('public.webhook_events'),
           to_regclass('public.quarantined_events'),
           to_regclass('public.cards'),
+          to_regclass('public.transactions'),
           to_regclass('public.authorizations'),
           to_regclass('public.earlier_copies'),
           to_regclass('public.transaction_cards'),
@@ -120,9 +121,13 @@ grant usage on schema uqpay_card_sync_migrations to uqpay_writer;
 do $$
 begin
   if to_regclass('public.webhook_events') is not null then
-    grant select, insert, update on webhook_events, quarantined_events, cards, authorizations to uqpay_writer;
-    grant select on mcc_declines to uqpay_writer;
+    grant select, insert, update on webhook_events, quarantined_events, cards to uqpay_writer;
+    grant select on authorizations, mcc_declines to uqpay_writer;
     grant select on cards, authorizations, mcc_declines to uqpay_reader;
+  end if;
+  if to_regclass('public.transactions') is not null then
+    grant select, insert, update on transactions to uqpay_writer;
+    grant select on transactions to uqpay_reader;
   end if;
   if to_regclass('public.earlier_copies') is not null then
     grant select, insert, update on earlier_copies, transaction_cards to uqpay_writer;

@@ -12,73 +12,6 @@ create table api_budget (
   constraint api_budget_has_one_row CHECK (is_only)
 );
 
--- The projection: one row a transaction, with its outcome. Converges like cards.
-create table authorizations (
-  -- UQPAY's id of the transaction; where the event has none, its source_id, else its event_id.
-  transaction_id text collate "C" not null,
-  -- The event that says the latest of it: see webhook_events.
-  event_id text collate "C" not null,
-  -- The card that was charged. May be unknown to cards' announcements so far.
-  card_id text collate "C" not null,
-  -- UQPAY's id of the cardholder.
-  cardholder_id text,
-  -- AUTHORIZATION, or another word that UQPAY uses.
-  transaction_type text,
-  -- APPROVED, DECLINED or PENDING, or another word that UQPAY uses. An outcome replaces PENDING, however late the PENDING comes.
-  transaction_status text not null,
-  -- UQPAY's text: the reason of a decline, a remark on an approval.
-  description text,
-  -- What the merchant asked for, in transaction_currency.
-  transaction_amount numeric,
-  -- ISO 4217 code.
-  transaction_currency text,
-  -- What the card is charged, in billing_currency; 0 on a decline.
-  billing_amount numeric,
-  -- ISO 4217 code.
-  billing_currency text,
-  -- UQPAY's fee, in transaction_fee_currency.
-  transaction_fee numeric,
-  -- ISO 4217 code.
-  transaction_fee_currency text,
-  -- The code that the merchant received; NULL on a decline.
-  authorization_code text,
-  -- The transaction that this one refers to.
-  original_transaction_id text,
-  -- Such as ApplePay or GooglePay; NULL without a wallet.
-  wallet_type text,
-  -- The merchant category code: four digits as text.
-  mcc text,
-  -- As the acquirer writes it.
-  merchant_name text,
-  -- As the acquirer writes it.
-  merchant_city text,
-  -- As the acquirer writes it.
-  merchant_country text,
-  -- When the card was used. NULL in abbreviated events.
-  transaction_time timestamp with time zone,
-  -- When UQPAY booked it.
-  posted_time timestamp with time zone,
-  -- What the description speaks of: mcc, cvv, limit, balance, card_status, or other for words that are not recognised. NULL when not declined.
-  decline_category text,
-  -- Declined, and the description speaks of the merchant category code.
-  mcc_declined boolean not null,
-  -- When the first event about it was stored.
-  received_at timestamp with time zone not null,
-  -- When this row was last written.
-  updated_at timestamp with time zone not null default now(),
-  -- Which event set which column, as in cards.
-  field_clocks jsonb not null,
-  constraint authorizations_pkey PRIMARY KEY (transaction_id),
-  constraint authorizations_category_is_known CHECK ((decline_category = ANY (ARRAY['mcc'::text, 'cvv'::text, 'limit'::text, 'balance'::text, 'card_status'::text, 'other'::text]))),
-  constraint authorizations_category_when_declined CHECK (((decline_category IS NOT NULL) = (transaction_status = 'DECLINED'::text))),
-  constraint authorizations_field_clocks_by_column CHECK ((jsonb_typeof(field_clocks) = 'object'::text)),
-  constraint authorizations_mcc_flag_follows_category CHECK ((mcc_declined = (NOT (decline_category IS DISTINCT FROM 'mcc'::text)))),
-  constraint authorizations_mcc_is_four_digits CHECK (((octet_length(mcc) = 4) AND (translate(mcc, '0123456789'::text, ''::text) = ''::text)))
-);
-CREATE INDEX authorizations_by_card ON public.authorizations USING btree (card_id, transaction_time DESC);
-CREATE INDEX authorizations_by_time ON public.authorizations USING btree (transaction_time);
-CREATE INDEX authorizations_mcc_declined ON public.authorizations USING btree (received_at) WHERE mcc_declined;
-
 -- The projection: one row an order, to create or change a card or to move money, as far as UQPAY told of it. Converges like cards.
 create table card_orders (
   -- UQPAY's id of the order.
@@ -144,7 +77,7 @@ create table cards (
   card_limit numeric,
   -- The balance after the latest event that stated one; it may be negative. Of a cancelled SINGLE card: what was stated last, which UQPAY has returned or will return, and of which no event tells. Not money on the card.
   available_balance numeric,
-  -- The time of that event.
+  -- The time of that event; of a transaction, when UQPAY booked it.
   balance_as_of timestamp with time zone,
   -- The amount of the spending control with the interval PER_TRANSACTION.
   per_transaction_limit numeric,
@@ -266,12 +199,95 @@ CREATE INDEX quarantined_events_open ON public.quarantined_events USING btree (r
 
 -- Under which cards a transaction or an order was told of, where that are several: next to none.
 create table transaction_cards (
-  -- See authorizations and card_orders.
+  -- See transactions and card_orders.
   transaction_id text collate "C" not null,
   -- One of its cards, see webhook_events.
   card_id text collate "C" not null,
   constraint transaction_cards_pkey PRIMARY KEY (transaction_id, card_id)
 );
+
+-- The projection: one row a transaction and kind, with its outcome. Converges like cards.
+create table transactions (
+  -- UQPAY's id of the transaction; where the event has none, its source_id, else its event_id.
+  transaction_id text collate "C" not null,
+  -- The event that says the latest of it: see webhook_events.
+  event_id text collate "C" not null,
+  -- The card that it is about; NULL where the event names none. May be unknown to cards' announcements so far.
+  card_id text collate "C",
+  -- UQPAY's id of the cardholder.
+  cardholder_id text,
+  -- AUTHORIZATION, REFUND, SETTLEMENT DEBIT, FEE, or another word that UQPAY uses.
+  transaction_type text,
+  -- APPROVED, DECLINED or PENDING, or another word that UQPAY uses. An outcome replaces PENDING, however late the PENDING comes.
+  transaction_status text not null,
+  -- UQPAY's text: the reason of a decline, a remark on an approval.
+  description text,
+  -- What the merchant asked for or gave back, in transaction_currency.
+  transaction_amount numeric,
+  -- ISO 4217 code.
+  transaction_currency text,
+  -- What the card is charged or given back, in billing_currency; 0 on a decline. UQPAY does not say what its sign means: kind says which way the money goes.
+  billing_amount numeric,
+  -- ISO 4217 code.
+  billing_currency text,
+  -- UQPAY's fee, in transaction_fee_currency.
+  transaction_fee numeric,
+  -- ISO 4217 code.
+  transaction_fee_currency text,
+  -- The code that the merchant received; NULL on a decline.
+  authorization_code text,
+  -- The transaction that this one undoes, settles or refunds. It may be one that no event told of.
+  original_transaction_id text,
+  -- Such as ApplePay or GooglePay; NULL without a wallet.
+  wallet_type text,
+  -- The merchant category code: four digits as text.
+  mcc text,
+  -- As the acquirer writes it.
+  merchant_name text,
+  -- As the acquirer writes it.
+  merchant_city text,
+  -- As the acquirer writes it.
+  merchant_country text,
+  -- When the card was used. NULL in abbreviated events.
+  transaction_time timestamp with time zone,
+  -- When UQPAY booked it.
+  posted_time timestamp with time zone,
+  -- Of an authorization, what the description speaks of: mcc, cvv, limit, balance, card_status, or other for words that are not recognised. NULL when not declined, and of every other kind.
+  decline_category text,
+  -- An authorization that was declined, and the description speaks of the merchant category code.
+  mcc_declined boolean not null,
+  -- When the first event about it was stored.
+  received_at timestamp with time zone not null,
+  -- When this row was last written.
+  updated_at timestamp with time zone not null default now(),
+  -- Which event set which column, as in cards.
+  field_clocks jsonb not null,
+  -- What of the transaction it is: the last words of the event type, such as authorization, reversal, refund, settlement.debit, fee, network_protection_fee.
+  kind text collate "C" not null,
+  -- UQPAY's id of the account, where the event names one: that of a fee that is no card's.
+  account_id text,
+  -- UQPAY's short id of the transaction, as its dashboard shows it.
+  short_transaction_id text,
+  -- UQPAY's id of the entry in its ledger.
+  reference_id text,
+  -- UQPAY's text for a fee.
+  remark text,
+  -- Y: the fee came off the card, and billing_amount includes it; N: the account paid it.
+  fee_pass_through text,
+  -- The card's balance after it, as the event states it. cards.available_balance is the latest of these and of those that other events state.
+  card_available_balance numeric,
+  constraint transactions_pkey PRIMARY KEY (transaction_id, kind),
+  constraint transactions_category_is_known CHECK ((decline_category = ANY (ARRAY['mcc'::text, 'cvv'::text, 'limit'::text, 'balance'::text, 'card_status'::text, 'other'::text]))),
+  constraint transactions_category_when_declined CHECK (((decline_category IS NOT NULL) = ((kind = 'authorization'::text) AND (transaction_status = 'DECLINED'::text)))),
+  constraint transactions_field_clocks_by_column CHECK ((jsonb_typeof(field_clocks) = 'object'::text)),
+  constraint transactions_mcc_flag_follows_category CHECK ((mcc_declined = (NOT (decline_category IS DISTINCT FROM 'mcc'::text)))),
+  constraint transactions_mcc_is_four_digits CHECK (((octet_length(mcc) = 4) AND (translate(mcc, '0123456789'::text, ''::text) = ''::text)))
+);
+CREATE INDEX transactions_by_card ON public.transactions USING btree (card_id, transaction_time DESC);
+CREATE INDEX transactions_by_original ON public.transactions USING btree (original_transaction_id) WHERE (original_transaction_id IS NOT NULL);
+CREATE INDEX transactions_by_time ON public.transactions USING btree (transaction_time);
+CREATE INDEX transactions_mcc_declined ON public.transactions USING btree (received_at) WHERE mcc_declined;
+CREATE INDEX transactions_of_original ON public.transactions USING btree (original_transaction_id COLLATE "C", kind) WHERE (original_transaction_id IS NOT NULL);
 
 -- The inbox: one row for each event_id that UQPAY delivered with a right signature. Written before the delivery is answered; the primary key is the deduplication.
 create table webhook_events (
@@ -319,6 +335,85 @@ CREATE INDEX webhook_events_received ON public.webhook_events USING brin (receiv
 CREATE INDEX webhook_events_waiting ON public.webhook_events USING btree (COALESCE(hinted_at, received_at)) WHERE (state = 'received'::text);
 CREATE INDEX webhook_events_without_body ON public.webhook_events USING btree (received_at) WHERE (body IS NULL);
 
+-- The authorizations among the transactions, one row a transaction, with the sums of what became of each. A sum is over the approved transactions of its kind that name the authorization as their original, in billing_currency; NULL where there is none. UQPAY does not say how the three kinds of settlement add up, so each stands for itself.
+--   transaction_id: UQPAY's id of the transaction; where the event has none, its source_id, else its event_id.
+--   event_id: The event that says the latest of it: see webhook_events.
+--   card_id: The card that it is about; NULL where the event names none. May be unknown to cards' announcements so far.
+--   cardholder_id: UQPAY's id of the cardholder.
+--   transaction_type: AUTHORIZATION, REFUND, SETTLEMENT DEBIT, FEE, or another word that UQPAY uses.
+--   transaction_status: APPROVED, DECLINED or PENDING, or another word that UQPAY uses. An outcome replaces PENDING, however late the PENDING comes.
+--   description: UQPAY's text: the reason of a decline, a remark on an approval.
+--   transaction_amount: What the merchant asked for or gave back, in transaction_currency.
+--   transaction_currency: ISO 4217 code.
+--   billing_amount: What the card is charged or given back, in billing_currency; 0 on a decline. UQPAY does not say what its sign means: kind says which way the money goes.
+--   billing_currency: ISO 4217 code.
+--   transaction_fee: UQPAY's fee, in transaction_fee_currency.
+--   transaction_fee_currency: ISO 4217 code.
+--   authorization_code: The code that the merchant received; NULL on a decline.
+--   original_transaction_id: The transaction that this one undoes, settles or refunds. It may be one that no event told of.
+--   wallet_type: Such as ApplePay or GooglePay; NULL without a wallet.
+--   mcc: The merchant category code: four digits as text.
+--   merchant_name: As the acquirer writes it.
+--   merchant_city: As the acquirer writes it.
+--   merchant_country: As the acquirer writes it.
+--   transaction_time: When the card was used. NULL in abbreviated events.
+--   posted_time: When UQPAY booked it.
+--   decline_category: Of an authorization, what the description speaks of: mcc, cvv, limit, balance, card_status, or other for words that are not recognised. NULL when not declined, and of every other kind.
+--   mcc_declined: An authorization that was declined, and the description speaks of the merchant category code.
+--   received_at: When the first event about it was stored.
+--   updated_at: When this row was last written.
+--   field_clocks: Which event set which column, as in cards.
+--   settled_amount: The sum of the settlements (settlement.debit), in billing_currency; NULL where none is known.
+--   settlement_credited_amount: The sum of what was settled to the card's credit (settlement.credit), in billing_currency; NULL where none is known.
+--   settlement_reversed_amount: The sum of the settlements that were undone (settlement.reversal), in billing_currency; NULL where none is known.
+--   reversed_amount: The sum of what was undone (reversal), in billing_currency; NULL where none is known.
+--   refunded_amount: The sum of what the merchant gave back (refund), in billing_currency; NULL where none is known.
+create view authorizations as
+SELECT transaction_id,
+    event_id,
+    card_id,
+    cardholder_id,
+    transaction_type,
+    transaction_status,
+    description,
+    transaction_amount,
+    transaction_currency,
+    billing_amount,
+    billing_currency,
+    transaction_fee,
+    transaction_fee_currency,
+    authorization_code,
+    original_transaction_id,
+    wallet_type,
+    mcc,
+    merchant_name,
+    merchant_city,
+    merchant_country,
+    transaction_time,
+    posted_time,
+    decline_category,
+    mcc_declined,
+    received_at,
+    updated_at,
+    field_clocks,
+    ( SELECT sum(t.billing_amount) AS sum
+           FROM transactions t
+          WHERE ((t.original_transaction_id = a.transaction_id) AND (t.kind = 'settlement.debit'::text) AND (t.transaction_status = 'APPROVED'::text) AND (t.billing_currency = a.billing_currency))) AS settled_amount,
+    ( SELECT sum(t.billing_amount) AS sum
+           FROM transactions t
+          WHERE ((t.original_transaction_id = a.transaction_id) AND (t.kind = 'settlement.credit'::text) AND (t.transaction_status = 'APPROVED'::text) AND (t.billing_currency = a.billing_currency))) AS settlement_credited_amount,
+    ( SELECT sum(t.billing_amount) AS sum
+           FROM transactions t
+          WHERE ((t.original_transaction_id = a.transaction_id) AND (t.kind = 'settlement.reversal'::text) AND (t.transaction_status = 'APPROVED'::text) AND (t.billing_currency = a.billing_currency))) AS settlement_reversed_amount,
+    ( SELECT sum(t.billing_amount) AS sum
+           FROM transactions t
+          WHERE ((t.original_transaction_id = a.transaction_id) AND (t.kind = 'reversal'::text) AND (t.transaction_status = 'APPROVED'::text) AND (t.billing_currency = a.billing_currency))) AS reversed_amount,
+    ( SELECT sum(t.billing_amount) AS sum
+           FROM transactions t
+          WHERE ((t.original_transaction_id = a.transaction_id) AND (t.kind = 'refund'::text) AND (t.transaction_status = 'APPROVED'::text) AND (t.billing_currency = a.billing_currency))) AS refunded_amount
+   FROM transactions a
+  WHERE (kind = 'authorization'::text);
+
 -- The authorizations that were declined for their merchant category code, with the card's own rules beside them as they are known now.
 --   transaction_id: See authorizations.
 --   event_id: See authorizations.
@@ -350,6 +445,11 @@ CREATE INDEX webhook_events_without_body ON public.webhook_events USING btree (r
 --   allowed_mcc: The card's own list as it is known now.
 --   blocked_mcc: The card's own list as it is known now.
 --   rule_scope: card: the card's own list explains the decline; account: the card's rules are known and do not; unknown: they were never seen, or the event names no merchant category code.
+--   settled_amount: See authorizations.
+--   settlement_credited_amount: See authorizations.
+--   settlement_reversed_amount: See authorizations.
+--   reversed_amount: See authorizations.
+--   refunded_amount: See authorizations.
 create view mcc_declines as
 SELECT a.transaction_id,
     a.event_id,
@@ -385,7 +485,12 @@ SELECT a.transaction_id,
             WHEN (a.mcc = ANY (c.blocked_mcc)) THEN 'card'::text
             WHEN ((c.mcc_mode = 'allow'::text) AND (a.mcc <> ALL (c.allowed_mcc))) THEN 'card'::text
             ELSE 'account'::text
-        END AS rule_scope
+        END AS rule_scope,
+    a.settled_amount,
+    a.settlement_credited_amount,
+    a.settlement_reversed_amount,
+    a.reversed_amount,
+    a.refunded_amount
    FROM (authorizations a
      LEFT JOIN cards c USING (card_id))
   WHERE a.mcc_declined;

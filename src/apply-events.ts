@@ -1,4 +1,5 @@
 import type { CardEvent } from "./domain/card-event.ts";
+import { countedKindOf } from "./domain/counted-kinds.ts";
 import type { Instant } from "./domain/instant.ts";
 import { judgeDecline } from "./domain/mcc-decline.ts";
 import type { Checkpoint } from "./process/checkpoint.ts";
@@ -43,7 +44,8 @@ import { decodeKeptEvent } from "./uqpay/decode-event.ts";
 export interface Reconciled {
   readonly eventId: string;
   readonly cardId: string | undefined;
-  readonly kind: CardEvent["kind"];
+  /** See `countedKindOf`. */
+  readonly kind: string;
   readonly receivedAt: Instant;
   /** A decline whose text is in none of the known categories. */
   readonly isUnknownDecline: boolean;
@@ -300,9 +302,11 @@ async function reconcileTogether(
 }
 
 function tell(event: CardEvent): Reconciled {
-  const { eventId, cardId, kind, receivedAt } = event;
+  const { eventId, cardId, receivedAt } = event;
+  const kind = countedKindOf(event);
   const isUnknownDecline =
-    kind === "authorization-reported" &&
+    event.kind === "transaction-reported" &&
+    event.transactionKind === "authorization" &&
     judgeDecline(event.transaction).category === "other";
   return { eventId, cardId, kind, receivedAt, isUnknownDecline };
 }

@@ -1,6 +1,6 @@
 import { createSchemaComparison } from "../db/migrate.ts";
 import type { Config } from "./config.ts";
-import { CARD_EVENT_KINDS } from "./domain/card-event.ts";
+import { COUNTED_KINDS } from "./domain/counted-kinds.ts";
 import type { Metrics } from "./metrics.ts";
 import { createMetrics } from "./metrics.ts";
 import type { Checkpoint } from "./process/checkpoint.ts";
@@ -136,7 +136,7 @@ function metricsOf(db: Database, config: Config, version: string): Metrics {
     },
     {
       version,
-      kinds: CARD_EVENT_KINDS,
+      kinds: COUNTED_KINDS,
       reasons: QUARANTINE_REASONS,
       secrets: config.webhook.secrets.length,
       unreadableFields,

@@ -8,6 +8,7 @@ import { PROJECTIONS } from "../projections/index.ts";
 import {
   count,
   describeChange,
+  describeKey,
   describeIssue,
   printable,
   toText,
@@ -62,10 +63,11 @@ function describeDifference(difference: Difference): string {
 }
 
 /** The card's own row needs no name. */
-function nameOfRow({ table, id }: { table: string; id: string }): string {
+function nameOfRow(row: { table: string; id: string }): string {
+  const { table } = row;
   if (table === "cards") return "";
   const projection = PROJECTIONS.find((one) => one.table === table);
-  return `${projection?.subject ?? table} ${id}`;
+  return `${projection?.subject ?? table} ${describeKey(row)}`;
 }
 
 const ROW_VERDICTS = {

@@ -1,5 +1,7 @@
 import stringWidth from "string-width";
 import type { ColumnChange } from "../operate/row-changes.ts";
+import { PROJECTIONS } from "../projections/index.ts";
+import { keyOfId } from "../projections/rows.ts";
 
 const CONTROL_CHARACTER = /[\x00-\x09\x0b-\x1f\x7f-\x9f]/g;
 
@@ -36,9 +38,17 @@ export function describeChange({ column, from, to }: ColumnChange): string {
 
 /** The same with its row, as a line. */
 export function describeRowChange(change: ColumnChange): string {
-  const { table, id } = change;
-  return `    ${printable(`${table} ${id} ${describeChange(change)}`)}\n`;
+  const row = `${change.table} ${describeKey(change)}`;
+  return `    ${printable(`${row} ${describeChange(change)}`)}\n`;
 }
+
+/** `t-1 refund` */
+export function describeKey({ table, id }: RowName): string {
+  const projection = PROJECTIONS.find((one) => one.table === table);
+  return projection ? keyOfId(projection, id).join(" ") : id;
+}
+
+type RowName = Pick<ColumnChange, "table" | "id">;
 
 interface Issue {
   readonly path: string;

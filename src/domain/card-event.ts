@@ -8,16 +8,7 @@ export type CardEvent =
   | CardObserved
   | PinBlocked
   | OrderFailed
-  | AuthorizationReported;
-
-/** Every kind, for what counts by kind. */
-export const CARD_EVENT_KINDS = Object.keys({
-  "status-announced": true,
-  "card-observed": true,
-  "pin-blocked": true,
-  "order-failed": true,
-  "authorization-reported": true,
-} satisfies Record<CardEvent["kind"], true>);
+  | TransactionReported;
 
 /**
  * What an event states, by the names of the columns that keep it. Amounts are decimal text, MCCs four digits. What is
@@ -81,13 +72,17 @@ export interface OrderFailed extends Origin, OfOrder {
   readonly kind: "order-failed";
 }
 
-/** A merchant asked for money; approved, declined or pending. Also says a little about the card. */
-export interface AuthorizationReported extends OfCard {
-  readonly kind: "authorization-reported";
+/** Money moved or was asked for: an authorization, what became of it, a fee. Also says a little about the card. */
+export interface TransactionReported extends OfCard {
+  readonly kind: "transaction-reported";
   readonly transactionId: string;
+  /** What of the transaction it tells: `authorization`, `settlement.debit`, `fee`, or a word that UQPAY adds later. */
+  readonly transactionKind: string;
   /** When it happened by the event's own word: transaction time, else posted time. */
   readonly happenedAt: Instant | undefined;
-  /** What it states of the transaction: columns of `authorizations`. */
+  /** When the balance that it states stood: posted time, else transaction time. */
+  readonly bookedAt: Instant | undefined;
+  /** What it states of the transaction: columns of `transactions`. */
   readonly transaction: Facts;
 }
 
@@ -96,7 +91,7 @@ export function ownTimeOf(event: CardEvent): Instant | undefined {
   switch (event.kind) {
     case "status-announced":
       return event.changedAt;
-    case "authorization-reported":
+    case "transaction-reported":
       return event.happenedAt;
     case "card-observed":
       return event.observedAt;

@@ -78,11 +78,20 @@ function registersIn(event: EventOfCard): Registers {
   const clock = clockOf(event, ownTimeOf(event));
   return {
     ...statedAt(clock, { last_event_id: event.eventId, ...event.facts }),
+    ...balanceIn(event),
     ...firstSeenIn(event),
     ...statusIn(event),
     ...(event.kind === "pin-blocked" &&
       statedAt(clock, { pin_blocked_at: clock.at })),
   };
+}
+
+/** A transaction's time is when the card was used; its balance is that of when UQPAY booked it, which may be much later. */
+function balanceIn(event: CardEvent): Registers {
+  if (event.kind !== "transaction-reported") return {};
+  return statedAt(clockOf(event, event.bookedAt), {
+    available_balance: event.transaction["card_available_balance"],
+  });
 }
 
 /** An announced status outranks one that a snapshot shows in passing, and brings its reason, or that it has none. */

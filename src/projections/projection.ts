@@ -50,12 +50,15 @@ export type Column = {
   | { readonly from: "latest"; readonly of?: "clock" }
   /** A register: the earliest time stands. `clock`: it is the `at` of its own clock, and moves with it. */
   | { readonly from: "earliest"; readonly of: "clock" | "receipt" }
-  /** Follows from the registers. */
-  | {
-      readonly from: "registers";
-      readonly derive: (registers: Registers) => Json | undefined;
-    }
+  /** Follows from the registers, and from which row it is. */
+  | { readonly from: "registers"; readonly derive: Derive }
 );
+
+/** @param key as in `Statement` */
+type Derive = (
+  registers: Registers,
+  key: readonly string[],
+) => Json | undefined;
 
 export function key(type: ColumnType): Column {
   return { type, from: "key", isRequired: true, isBookkeeping: true };
@@ -74,10 +77,7 @@ export function earliest(of: "clock" | "receipt"): Column {
   return { type: "timestamptz", from: "earliest", of };
 }
 
-export function derived(
-  type: ColumnType,
-  derive: (registers: Registers) => Json | undefined,
-): Column {
+export function derived(type: ColumnType, derive: Derive): Column {
   return { type, from: "registers", derive };
 }
 

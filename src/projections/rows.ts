@@ -28,6 +28,13 @@ export function idOf(key: readonly string[]): string {
   return key.length === 1 ? String(key[0]) : JSON.stringify(key);
 }
 
+/** The key that `idOf` made a text of. */
+export function keyOfId(projection: Projection, id: string): string[] {
+  return keyColumns(projection).length === 1
+    ? [id]
+    : (JSON.parse(id) as string[]);
+}
+
 export function keyColumns({ columns }: Projection): string[] {
   return Object.keys(columns).filter((name) => columns[name]?.from === "key");
 }
@@ -104,15 +111,12 @@ export function toRow(
 }
 
 /** As much of the row as is known. */
-export function columnsOf(
-  projection: Projection,
-  { key, registers }: KnownRow,
-): Row {
+export function columnsOf(projection: Projection, known: KnownRow): Row {
   const row: Record<string, Json> = {};
-  const parts = key.values();
+  const parts = known.key.values();
   for (const [name, column] of Object.entries(projection.columns))
-    row[name] = valueOf(name, column, parts, registers) ?? null;
-  row["field_clocks"] = writeClocks(registers);
+    row[name] = valueOf(name, column, parts, known) ?? null;
+  row["field_clocks"] = writeClocks(known.registers);
   return row;
 }
 
@@ -121,7 +125,7 @@ function valueOf(
   name: string,
   column: Column,
   parts: Iterator<string>,
-  registers: Registers,
+  { key, registers }: KnownRow,
 ): Json | undefined {
   switch (column.from) {
     case "key":
@@ -130,7 +134,7 @@ function valueOf(
     case "earliest":
       return registers[name]?.value;
     case "registers":
-      return column.derive(registers);
+      return column.derive(registers, key);
   }
 }
 

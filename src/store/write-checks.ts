@@ -16,8 +16,8 @@ const WORKER_WRITES = `
     returning event_id, body;
   insert into cards (card_id) select '' where false returning card_id;
   update cards set card_id = card_id where false returning field_clocks;
-  insert into authorizations (transaction_id) select '' where false returning transaction_id;
-  update authorizations set transaction_id = transaction_id where false returning field_clocks;
+  insert into transactions (transaction_id, kind) select '', '' where false returning transaction_id;
+  update transactions set transaction_id = transaction_id where false returning field_clocks;
   insert into transaction_cards (transaction_id, card_id) select '', '' where false
     on conflict (transaction_id, card_id) do nothing;
   update earlier_copies set taken_at = taken_at where false returning event_id`;

@@ -111,13 +111,14 @@ export function decodeKeptEvent(
   const envelope = toEnvelope(outer.values);
   const { eventId, eventType, sourceId } = envelope;
   const type = findEventType(eventType) ?? unhandled;
+  const origin = { eventId, signedAt, receivedAt };
+  const inner = type.decode(data, { origin, eventType, sourceId });
+  const isApplied = "issues" in inner || inner.event !== undefined;
   const legible = {
-    isSensitive: isSensitive(eventType, type !== unhandled, text),
+    isSensitive: isSensitive(eventType, isApplied, text),
     cardId: idIn(data, "card_id"),
     ...kept,
   };
-  const origin = { eventId, signedAt, receivedAt };
-  const inner = type.decode(data, { origin, sourceId });
   if ("issues" in inner) {
     const { issues } = inner;
     return { kind: "malformed", ...legible, eventId, eventType, issues };

@@ -39,7 +39,7 @@ const TABLES = [
   "webhook_events",
   "quarantined_events",
   "cards",
-  "authorizations",
+  "transactions",
   "mcc_declines",
 ];
 

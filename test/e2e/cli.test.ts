@@ -528,10 +528,10 @@ describe("verify and rebuild", () => {
     const event = anMccDecline();
     await tell(event);
     await service.rows(
-      "update authorizations set merchant_name = 'edited' where event_id = $1",
+      "update transactions set merchant_name = 'edited' where event_id = $1",
       [event.event_id],
     );
-    const line = `    authorizations ${String(event.data["transaction_id"])} merchant_name: edited -> SHOP\n`;
+    const line = `    transactions ${String(event.data["transaction_id"])} authorization merchant_name: edited -> SHOP\n`;
     const card = String(event.data["card_id"]);
 
     const found = await cli(["verify"]);

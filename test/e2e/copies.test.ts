@@ -173,7 +173,7 @@ describe.each(queueKinds.filter(isAvailable))(
           await untilSigned(first, secondsBefore(nowMs, 10));
           expect(
             await rowOf(
-              "authorizations",
+              "transactions",
               "transaction_id",
               first.data["transaction_id"],
             ),
@@ -230,7 +230,7 @@ describe.each(queueKinds.filter(isAvailable))(
       await untilSigned(first, secondsBefore(nowMs, 10));
       expect(
         await rowOf(
-          "authorizations",
+          "transactions",
           "transaction_id",
           first.data["transaction_id"],
         ),

@@ -109,7 +109,7 @@ describe("explain answers first", () => {
     const card = String(event.data["card_id"]);
     await tell(event);
     await service.rows(
-      "update authorizations set merchant_name = 'edited' where card_id = $1",
+      "update transactions set merchant_name = 'edited' where card_id = $1",
       [card],
     );
 
@@ -117,7 +117,7 @@ describe("explain answers first", () => {
 
     expect(code).toBe(1);
     expect(out.split("\n")[0]).toBe(
-      `The row of transaction ${String(event.data["transaction_id"])} says merchant_name edited, the events imply SHOP: rebuild --card ${card}`,
+      `The row of transaction ${String(event.data["transaction_id"])} authorization says merchant_name edited, the events imply SHOP: rebuild --card ${card}`,
     );
   });
 
@@ -210,7 +210,7 @@ describe("explain tells", () => {
     );
     expect(chapterOf(out, decline.event_id)).toMatch(
       new RegExp(
-        `    transaction ${String(decline.data["transaction_id"])}\n(?: .*\n)*      decline_category: NULL -> mcc`,
+        `    transaction ${String(decline.data["transaction_id"])} authorization\n(?: .*\n)*      decline_category: NULL -> mcc`,
       ),
     );
     expect(chapterOf(out, otp.event_id)).toContain(

@@ -206,7 +206,7 @@ describe.each(queueKinds.filter(isAvailable))(
         const owner = openReader(database.url);
         undo.push(() => owner.close());
         const service = await startOn(queue, database);
-        await owner.rows("alter table authorizations rename to others");
+        await owner.rows("alter table transactions rename to others");
 
         await Promise.all(
           Array.from({ length: 40 }, (_, index) =>
@@ -226,7 +226,7 @@ describe.each(queueKinds.filter(isAvailable))(
           what: "the events of cards to be applied",
           timeoutMs: APPLIED_WITHIN_MS,
         });
-        await owner.rows("alter table others rename to authorizations");
+        await owner.rows("alter table others rename to transactions");
         await service.untilApplied(APPLIED_WITHIN_MS);
 
         expect(await count("processed")).toBe(40);

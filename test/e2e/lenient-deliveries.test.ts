@@ -44,7 +44,7 @@ describe.each(queueKinds.filter(isAvailable))(
 
     const authorizationRow = async (eventId: string) => {
       const [row] = await service.rows(
-        "select * from authorizations where event_id = $1",
+        "select * from transactions where event_id = $1",
         [eventId],
       );
       return row;
@@ -356,7 +356,7 @@ describe.each(queueKinds.filter(isAvailable))(
           "webhook_events",
           "quarantined_events",
           "cards",
-          "authorizations",
+          "transactions",
         ];
         const rows = await Promise.all(
           tables.map((table) => service.rows(`select t::text from ${table} t`)),
@@ -586,7 +586,7 @@ describe.each(queueKinds.filter(isAvailable))(
         await service.untilApplied();
 
         const rows = await service.rows(
-          "select description, decline_category, mcc_declined from authorizations where card_id = $1",
+          "select description, decline_category, mcc_declined from transactions where card_id = $1",
           [cardId],
         );
         expect(

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { CARD_EVENT_KINDS } from "../../src/domain/card-event.ts";
+import { COUNTED_KINDS } from "../../src/domain/counted-kinds.ts";
 import { WEBHOOK_OUTCOMES } from "../../src/metrics.ts";
 import { QUARANTINE_REASONS } from "../../src/store/database.ts";
 import { aStatusUpdate, deliver } from "../support/deliveries.ts";
@@ -45,7 +45,7 @@ describe("the metrics of a process that has done nothing yet", () => {
     [
       "uqpay_events_reconciled_total",
       "kind",
-      CARD_EVENT_KINDS.map((kind) => kind.replaceAll("-", "_")),
+      COUNTED_KINDS.map((kind) => kind.replaceAll("-", "_")),
     ],
     ["uqpay_event_failures_total", "final", ["true", "false"]],
     ["uqpay_stalled_events_total", "how", ["requeued", "reconciled"]],

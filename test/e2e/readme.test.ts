@@ -168,8 +168,8 @@ describe("the README's queries", () => {
     const latest =
       queries.find((query) => query.includes("a card's latest")) ?? "";
     await reader.rows(
-      `insert into authorizations select (jsonb_populate_record(a, '{"transaction_id": "timed", "transaction_time": "2026-01-01T00:00:00Z"}')).*
-       from authorizations a where transaction_id = 'demo-transaction-2'`,
+      `insert into transactions select (jsonb_populate_record(a, '{"transaction_id": "timed", "transaction_time": "2026-01-01T00:00:00Z"}')).*
+       from transactions a where transaction_id = 'demo-transaction-2'`,
     );
 
     const [first, ...others] = await reader.rows(latest);

@@ -69,7 +69,7 @@ async function openDatabase(
 
 /** Each takes its tables in an order in which no worker takes them. */
 const NEXT_MIGRATIONS = [
-  `alter table authorizations add column next text;
+  `alter table transactions add column next text;
    alter table cards add column next text not null default '';
    alter table webhook_events add column next text`,
   `alter table cards add column later text;

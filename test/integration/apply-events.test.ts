@@ -328,7 +328,7 @@ describe("reconciling", () => {
     const holder = new pg.Client({ connectionString: database.url });
     await holder.connect();
     await holder.query("begin");
-    await holder.query("lock table authorizations, cards in exclusive mode");
+    await holder.query("lock table transactions, cards in exclusive mode");
 
     const outcome = reconcileEvents(ids, options);
     await untilWaiting(1);

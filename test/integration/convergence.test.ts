@@ -12,9 +12,12 @@ import { createWebhookReceiver } from "../../src/receive-webhook.ts";
 import { reconcileEvents } from "../../src/apply-events.ts";
 import { replayQuarantined } from "../../src/operate/replay.ts";
 import { PROJECTIONS } from "../../src/projections/index.ts";
+import type { Row } from "../../src/projections/rows.ts";
 import {
   fold,
+  idOf,
   keyColumns,
+  keyOfRow,
   statementsIn,
   toRow,
 } from "../../src/projections/rows.ts";
@@ -201,11 +204,13 @@ const pinBlock = fc
       aPinBlock({ card_id: `${run} ${card}` }, { event_id }),
   }));
 
-const authorization = fc
+const transaction = fc
   .record({
     card: cards,
+    kind: fc.constantFrom("authorization", "refund", "settlement.debit", "new"),
     transaction: fc.constantFrom("t1", "t2"),
     at: maybe(time),
+    booked: maybe(time),
     signedAtMs,
     status: fc.constantFrom("PENDING", "APPROVED", "DECLINED", "REVERSED"),
     description: maybe(
@@ -218,8 +223,10 @@ const authorization = fc
   .map(
     ({
       card,
+      kind,
       transaction,
       at,
+      booked,
       status,
       description,
       mcc,
@@ -235,12 +242,13 @@ const authorization = fc
             transaction_id: `${run} ${transaction}`,
             transaction_status: status,
             transaction_time: at,
+            posted_time: booked,
             transaction_amount: amount,
             description,
             card_available_balance: balance,
             merchant_data: mcc && [{ category_code: mcc }],
           },
-          { event_id },
+          { event_id, event_type: `issuing.transaction.${kind}` },
         ),
     }),
   );
@@ -251,7 +259,7 @@ const anyDraft = fc.oneof(
   recharge,
   orderFailure,
   pinBlock,
-  authorization,
+  transaction,
 );
 
 /**
@@ -571,11 +579,14 @@ describe("the projection in the database", () => {
     const tables = await Promise.all(
       PROJECTIONS.map(async (projection) => {
         const [key = ""] = keyColumns(projection);
-        const { rows } = await sql<Record<string, unknown>>`
+        const { rows } = await sql<Row>`
           select * from ${sql.table(projection.table)}
           where ${sql.ref(key)} like ${`${name} %`}
         `.execute(db);
-        const byId = rows.map(({ updated_at: _, ...row }) => [row[key], row]);
+        const byId = rows.map(({ updated_at: _, ...row }) => [
+          idOf(keyOfRow(projection, row)),
+          row,
+        ]);
         return [projection.table, Object.fromEntries(byId) as unknown];
       }),
     );

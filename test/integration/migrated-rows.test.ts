@@ -14,6 +14,17 @@ import type { Reader } from "../support/service.ts";
 import { openReader } from "../support/service.ts";
 import { openStore } from "../support/store.ts";
 
+/** Columns that came later, and what is dated otherwise since: a balance by when UQPAY booked it. */
+const NEWS = [
+  "account_id",
+  "available_balance",
+  "balance_as_of",
+  "card_available_balance",
+  "fee_pass_through",
+  "field_clocks",
+  "short_transaction_id",
+];
+
 describe("what a migration makes of the rows that are there", () => {
   let database: TestDatabase;
   let reader: Reader;
@@ -103,7 +114,7 @@ describe("what a migration makes of the rows that are there", () => {
     );
   });
 
-  test("a database of version 0.1 loses nothing, and its rows are what its events imply", async () => {
+  test("a database of version 0.1 loses nothing, and rebuild brings its rows to what its events imply", async () => {
     const { finish } = await migrateUntil(reader, "quarantine_by_card");
     const kept = await restoreVersion01(reader);
 
@@ -116,11 +127,11 @@ describe("what a migration makes of the rows that are there", () => {
     const differences = await all(verifyProjections(store.db));
     await store.close();
     expect(rebuilt.cards).toBeGreaterThan(90);
-    // Tables that came later are filled by it.
-    expect(new Set(rebuilt.changes.map(({ table }) => table))).toEqual(
-      new Set(["card_orders"]),
+    // Tables and columns that came later are filled by it.
+    const old = rebuilt.changes.filter(({ table }) => table !== "card_orders");
+    expect(NEWS).toEqual(
+      expect.arrayContaining(old.map(({ column }) => column)),
     );
-    expect(rebuilt.changes.every(({ from }) => from === null)).toBe(true);
     expect(differences.changes).toEqual([]);
   });
 });

@@ -51,6 +51,7 @@ describe("migrations of an empty database", () => {
     "mcc_declines",
     "quarantined_events",
     "transaction_cards",
+    "transactions",
     "webhook_events",
   ];
 
@@ -195,19 +196,27 @@ describe("the schema", () => {
     ["select * from cards where status_contradicted", "cards_contradicted"],
     [
       "select * from authorizations where card_id = 'x' order by transaction_time desc limit 10",
-      "authorizations_by_card",
+      "transactions_by_card",
     ],
     [
-      "select * from authorizations where transaction_time > now() - interval '1 day'",
-      "authorizations_by_time",
+      "select * from transactions where transaction_time > now() - interval '1 day'",
+      "transactions_by_time",
     ],
     [
       "select * from authorizations where mcc_declined order by received_at desc limit 10",
-      "authorizations_mcc_declined",
+      "transactions_mcc_declined",
     ],
     [
       "select * from mcc_declines order by received_at desc limit 10",
-      "authorizations_mcc_declined",
+      "transactions_mcc_declined",
+    ],
+    [
+      "select * from transactions where original_transaction_id = 'x'",
+      "transactions_by_original",
+    ],
+    [
+      "select refunded_amount from authorizations where card_id = 'x'",
+      "transactions_of_original",
     ],
     [
       "select * from webhook_events where state = 'received' order by coalesce(hinted_at, received_at) limit 200",
@@ -234,14 +243,14 @@ describe("the schema", () => {
     expect(plan).not.toMatch(/Seq Scan on (?!cards c)/);
   });
 
-  test("an authorization's MCC is four digits or NULL", async () => {
+  test("a transaction's MCC is four digits or NULL", async () => {
     const accepted: (string | null)[] = [];
     for (const mcc of ["5999", "599", "59999", "59a9", "", "٥٩٩٩", null])
       await reader
         .rows(
-          `insert into authorizations (transaction_id, event_id, card_id, transaction_status, mcc, mcc_declined,
+          `insert into transactions (transaction_id, kind, event_id, card_id, transaction_status, mcc, mcc_declined,
              received_at, field_clocks)
-           values (gen_random_uuid()::text, 'a', 'a', 'APPROVED', $1, false, now(), '{}')`,
+           values (gen_random_uuid()::text, 'refund', 'a', 'a', 'APPROVED', $1, false, now(), '{}')`,
           [mcc],
         )
         .then(
@@ -272,16 +281,14 @@ describe("the schema", () => {
     expect(await bytesAnEntry("webhook_events_card", 10_000)).toBeLessThan(20);
   });
 
-  test("the index of authorizations by time has full pages, since the next one comes at its end", async () => {
+  test("the index of transactions by time has full pages, since the next one comes at its end", async () => {
     await reader.rows(
-      `insert into authorizations (transaction_id, event_id, card_id, transaction_status, mcc_declined, received_at,
+      `insert into transactions (transaction_id, kind, event_id, card_id, transaction_status, mcc_declined, received_at,
          transaction_time, field_clocks)
-       select n, n, n, 'APPROVED', false, now(), now() + n * interval '1 s', '{}' from generate_series(1, 10000) n`,
+       select n, 'authorization', n, n, 'APPROVED', false, now(), now() + n * interval '1 s', '{}' from generate_series(1, 10000) n`,
     );
 
-    expect(await bytesAnEntry("authorizations_by_time", 10_000)).toBeLessThan(
-      30,
-    );
+    expect(await bytesAnEntry("transactions_by_time", 10_000)).toBeLessThan(30);
   });
 
   async function explain(query: string): Promise<string> {

@@ -40,7 +40,7 @@ const visits: Projection = {
     last_event_id: bookkeeping(required(latest("text"))),
   },
   statementsIn: (event) => {
-    if (event.kind !== "authorization-reported") return [];
+    if (event.kind !== "transaction-reported") return [];
     const { mcc, merchant_name, merchant_country } = event.transaction;
     if (typeof mcc !== "string") return [];
     const clock = clockOf(event, event.happenedAt);

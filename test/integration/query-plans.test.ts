@@ -241,6 +241,37 @@ describe("what an operator asks reads no more than it shows", () => {
   });
 });
 
+describe("what became of a transaction is looked up", () => {
+  beforeAll(() => reopenWatch(false));
+
+  test.each([
+    [
+      "by the sums of an authorization",
+      `select settled_amount, settlement_credited_amount, settlement_reversed_amount, reversed_amount, refunded_amount
+       from authorizations where transaction_id = 'transaction-11'`,
+    ],
+    [
+      "by the sums of a card's authorizations",
+      `select * from authorizations where card_id = (select card_id from transactions where transaction_id = 'transaction-11')`,
+    ],
+    [
+      "by its id",
+      "select * from transactions where original_transaction_id = 'transaction-11'",
+    ],
+    [
+      "beside it",
+      `select * from authorizations a join transactions t on t.original_transaction_id = a.transaction_id
+       where a.transaction_id = 'transaction-11'`,
+    ],
+  ])("%s", async (_, query) => {
+    const rows = await reader.rows(query);
+    const accesses = await watch.accessesOf(() => watch.pool.query(query));
+
+    expect(rows.length).toBeGreaterThan(0);
+    expectLookUps(accesses, PAGE);
+  });
+});
+
 describe("the queries of the README look up what they show", () => {
   const readme = readFileSync(
     new URL("../../README.md", import.meta.url),

@@ -134,7 +134,7 @@ async function everything({ rows }: Inbox) {
   return {
     cards: await rows("select xmin, * from cards order by card_id"),
     authorizations: await rows(
-      "select xmin, * from authorizations order by transaction_id",
+      "select xmin, * from transactions order by transaction_id",
     ),
     events: await rows("select xmin, * from webhook_events order by event_id"),
     quarantined: await rows(
@@ -230,17 +230,15 @@ describe("replaying an event of the inbox", () => {
     const event = anAuthorization();
     const eventId = await accepted(event);
     const [before] = await inbox.rows(
-      "select * from authorizations where event_id = $1",
+      "select * from transactions where event_id = $1",
       [eventId],
     );
-    await inbox.rows("delete from authorizations where event_id = $1", [
-      eventId,
-    ]);
+    await inbox.rows("delete from transactions where event_id = $1", [eventId]);
 
     await replayEvent(inbox.db, eventId, false);
 
     const [after] = await inbox.rows(
-      "select * from authorizations where event_id = $1",
+      "select * from transactions where event_id = $1",
       [eventId],
     );
     expect({ ...after, updated_at: 0 }).toEqual({ ...before, updated_at: 0 });
@@ -618,7 +616,7 @@ describe("what was quarantined while the schema was broken", () => {
   const projection = async ({ rows }: Inbox) => {
     const cards = await rows("select * from cards order by card_id");
     const authorizations = await rows(
-      "select * from authorizations order by transaction_id",
+      "select * from transactions order by transaction_id",
     );
     const declines = await rows("select * from mcc_declines");
     return [...cards, ...authorizations, ...declines].map((row) => ({

@@ -32,7 +32,7 @@ const TABLES = [
   "webhook_events",
   "quarantined_events",
   "cards",
-  "authorizations",
+  "transactions",
   "earlier_copies",
   "card_orders",
   "events_without_card",
@@ -201,13 +201,14 @@ describe.each(queueKinds.filter(isAvailable))(
       expect(metrics).toContain("uqpay_hint_failures_total 0");
     });
 
-    test("shows the reader the three tables of the contract", async () => {
+    test("shows the reader the tables and views of the contract", async () => {
       expect(await reader.rows("select card_id from cards")).toEqual([
         { card_id: "card-1" },
       ]);
-      expect(
-        await reader.rows("select card_id from authorizations"),
-      ).toHaveLength(1);
+      for (const table of ["transactions", "authorizations"])
+        expect(await reader.rows(`select card_id from ${table}`)).toHaveLength(
+          1,
+        );
       expect(await reader.rows("select rule_scope from mcc_declines")).toEqual([
         { rule_scope: "unknown" },
       ]);
@@ -222,6 +223,7 @@ describe.each(queueKinds.filter(isAvailable))(
       ...TABLES.map((table) => `truncate ${table}`),
       "update cards set card_status = 'ACTIVE'",
       "update authorizations set mcc_declined = false",
+      "update transactions set mcc_declined = false",
       "insert into cards default values",
       "create table mine (id int)",
       "create schema mine",
@@ -247,6 +249,7 @@ describe.each(queueKinds.filter(isAvailable))(
         `create index on ${table} (received_at)`,
       ]),
       "drop view mcc_declines",
+      "drop view authorizations cascade",
       "create or replace view mcc_declines as select 1",
       "create table public.mine (id int)",
       "create schema mine",

@@ -51,7 +51,7 @@ afterAll(async () => {
 afterEach(async () => {
   await service.untilApplied();
   await service.rows(
-    "truncate webhook_events, quarantined_events, cards, authorizations, card_orders, events_without_card",
+    "truncate webhook_events, quarantined_events, cards, transactions, card_orders, events_without_card",
   );
 });
 
@@ -95,10 +95,9 @@ const cardRow = async (cardId: string) =>
   (await service.rows("select * from cards where card_id = $1", [cardId]))[0];
 const authorizationRow = async (id: string) =>
   (
-    await service.rows(
-      "select * from authorizations where transaction_id = $1",
-      [id],
-    )
+    await service.rows("select * from transactions where transaction_id = $1", [
+      id,
+    ])
   )[0];
 const withoutWriteTime = (row: object | undefined) => ({
   ...row,
@@ -183,19 +182,22 @@ describe("verifying", () => {
       "field_clocks",
       "replace(field_clocks::text, 'card_limit', 'gone')::jsonb",
     ],
-    ["authorizations", "field_clocks", "field_clocks - 'mcc'"],
-    ["authorizations", "field_clocks", "'{}'"],
-    ["authorizations", "field_clocks", `'{"mcc": {}}'`],
-    ["authorizations", "description", "'Forbid MCC'"],
-    ["authorizations", "transaction_amount", "10.01"],
-    ["authorizations", "merchant_name", "null"],
-    ["authorizations", "received_at", "now()"],
-    ["authorizations", "event_id", "'another'"],
+    ["transactions", "field_clocks", "field_clocks - 'mcc'"],
+    ["transactions", "field_clocks", "'{}'"],
+    ["transactions", "field_clocks", `'{"mcc": {}}'`],
+    ["transactions", "description", "'Forbid MCC'"],
+    ["transactions", "transaction_amount", "10.01"],
+    ["transactions", "merchant_name", "null"],
+    ["transactions", "received_at", "now()"],
+    ["transactions", "event_id", "'another'"],
   ])(
     "names a %s column that was edited by hand, %s = %s, and rebuilding restores it",
     async (table, column, value) => {
       const { cardId, transactionId } = await aFullCard();
-      const id = table === "cards" ? cardId : transactionId;
+      const id =
+        table === "cards"
+          ? cardId
+          : JSON.stringify([transactionId, "authorization"]);
       const right = [
         await cardRow(cardId),
         await authorizationRow(transactionId),
@@ -222,7 +224,7 @@ describe("verifying", () => {
     },
   );
 
-  test.each(["cards", "authorizations"])(
+  test.each(["cards", "transactions"])(
     "an event about a row of %s whose clocks nobody can read fails, and is applied after a rebuild",
     async (table) => {
       const { cardId, transactionId } = await aFullCard();
@@ -256,7 +258,7 @@ describe("verifying", () => {
   test("names both columns of a decline whose category was edited", async () => {
     const { cardId } = await aFullCard();
     await service.rows(
-      "update authorizations set decline_category = 'other', mcc_declined = false where card_id = $1",
+      "update transactions set decline_category = 'other', mcc_declined = false where card_id = $1",
       [cardId],
     );
 
@@ -336,15 +338,16 @@ describe("verifying", () => {
       await authorizationRow(transactionId),
     ];
     await service.rows("delete from cards where card_id = $1", [cardId]);
-    await service.rows("delete from authorizations where card_id = $1", [
-      cardId,
-    ]);
+    await service.rows("delete from transactions where card_id = $1", [cardId]);
 
     const found = await verify();
     await rebuild();
 
     expect(new Set(found.map(({ table, id }) => `${table} ${id}`))).toEqual(
-      new Set([`cards ${cardId}`, `authorizations ${transactionId}`]),
+      new Set([
+        `cards ${cardId}`,
+        `transactions ${JSON.stringify([transactionId, "authorization"])}`,
+      ]),
     );
     expect(
       [await cardRow(cardId), await authorizationRow(transactionId)].map(
@@ -449,22 +452,24 @@ describe("a row that no event explains", () => {
   test.each([
     ["a known card", true],
     ["a card that nothing else knows", false],
-  ])("is reported, when it is an authorization of %s", async (_, isKnown) => {
+  ])("is reported, when it is a transaction of %s", async (_, isKnown) => {
     const stranger = randomUUID();
     const { cardId } = await aFullCard();
     await service.rows(
-      `insert into authorizations
-         (transaction_id, event_id, card_id, transaction_status, mcc_declined, received_at, field_clocks)
-       values ($1, 'none', $2, 'APPROVED', false, now(), '{}')`,
+      `insert into transactions
+         (transaction_id, kind, event_id, card_id, transaction_status, mcc_declined, received_at, field_clocks)
+       values ($1, 'refund', 'none', $2, 'APPROVED', false, now(), '{}')`,
       [stranger, isKnown ? cardId : randomUUID()],
     );
 
     const found = await verify();
 
-    await service.rows("delete from authorizations where transaction_id = $1", [
+    await service.rows("delete from transactions where transaction_id = $1", [
       stranger,
     ]);
-    expect(new Set(found.map(({ id }) => id))).toEqual(new Set([stranger]));
+    expect(new Set(found.map(({ id }) => id))).toEqual(
+      new Set([JSON.stringify([stranger, "refund"])]),
+    );
   });
 });
 
@@ -519,10 +524,9 @@ describe("a transaction that was told of under two cards", () => {
     async (which) => {
       const cards = await twoCards();
       const right = await authorizationRow(cards.transactionId);
-      await service.rows(
-        "delete from authorizations where transaction_id = $1",
-        [cards.transactionId],
-      );
+      await service.rows("delete from transactions where transaction_id = $1", [
+        cards.transactionId,
+      ]);
 
       await rebuild(cards[which]);
 
@@ -670,7 +674,7 @@ describe("after retention", () => {
       await tell(decline);
       if (kept === "without its body") await dropBodies(decline);
       await service.rows(
-        "update authorizations set decline_category = 'card_status', mcc_declined = false where card_id = $1",
+        "update transactions set decline_category = 'card_status', mcc_declined = false where card_id = $1",
         [cardId],
       );
 
@@ -708,7 +712,7 @@ describe("after retention", () => {
     });
   });
 
-  test.each(["cards", "authorizations"])(
+  test.each(["cards", "transactions"])(
     "a row of %s whose clocks are gone, too, is reported and left: nothing else has what that event said",
     async (table) => {
       const { cardId, transactionId } = await aFullCard();

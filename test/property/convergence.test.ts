@@ -8,27 +8,29 @@ import type { Registers } from "../../src/domain/registers.ts";
 import { textOf } from "../../src/domain/json.ts";
 import { earlier } from "../../src/domain/instant.ts";
 import { mergeRegisters } from "../../src/domain/registers.ts";
-import { authorizations } from "../../src/projections/authorizations.ts";
 import { cardOrders } from "../../src/projections/card-orders.ts";
+import { transactions } from "../../src/projections/transactions.ts";
 import { cards, statusFinality } from "../../src/projections/cards.ts";
 import type { Projection } from "../../src/projections/projection.ts";
 import type { KnownRow, Row } from "../../src/projections/rows.ts";
 import { dateBack, merge, readRow, toRow } from "../../src/projections/rows.ts";
 import {
   aClock,
-  anAuthorizationEvent,
+  aTransactionEvent,
   anInstant,
-  authorizationEvents,
+  transactionEvents,
   cardEvents,
+  eventsOfTransactions,
   deliveriesOf,
   orderEvents,
 } from "../support/arbitraries.ts";
 import {
-  authorizationAfter,
+  transactionAfter,
   cardAfter,
   earliestCopies,
   knownAfter,
   orderAfter,
+  rowsAfter,
 } from "../support/events.ts";
 
 describe("the order of clocks", () => {
@@ -107,10 +109,10 @@ const someCards = fc
     inThree(events, choices, (e) => cardAfter(...e).registers),
   );
 
-const someAuthorizations = fc
-  .tuple(authorizationEvents, fc.infiniteStream(fc.nat(2)))
+const someTransactions = fc
+  .tuple(transactionEvents, fc.infiniteStream(fc.nat(2)))
   .map(([events, choices]) =>
-    inThree(events, choices, (e) => authorizationAfter(...e).registers),
+    inThree(events, choices, (e) => transactionAfter(...e).registers),
   );
 
 const someOrders = fc
@@ -134,7 +136,7 @@ describe.each([
     (a: Registers, b: Registers) => mergeRegisters(a, b, () => "earliest"),
   ],
   ["cards", someCards, mergeIn(cards)],
-  ["authorizations", someAuthorizations, mergeIn(authorizations)],
+  ["transactions", someTransactions, mergeIn(transactions)],
   ["orders", someOrders, mergeIn(cardOrders)],
 ] as [
   string,
@@ -188,13 +190,33 @@ describe("the same events", () => {
 
   test("give the same authorization in any order and any number", () => {
     fc.assert(
+      fc.property(deliveriesOf(transactionEvents), ({ events, deliveries }) => {
+        const received = earliestCopies(deliveries);
+        expect(toRow(transactions, transactionAfter(...received))).toEqual(
+          toRow(transactions, transactionAfter(...events)),
+        );
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("give the same transactions, each kind its own, in any order and any number", () => {
+    fc.assert(
       fc.property(
-        deliveriesOf(authorizationEvents),
+        deliveriesOf(eventsOfTransactions),
         ({ events, deliveries }) => {
           const received = earliestCopies(deliveries);
+          const rows = rowsAfter(transactions, events);
+
+          expect(rowsAfter(transactions, received)).toEqual(rows);
           expect(
-            toRow(authorizations, authorizationAfter(...received)),
-          ).toEqual(toRow(authorizations, authorizationAfter(...events)));
+            rowsAfter(transactions, [...received, ...received.toReversed()]),
+          ).toEqual(rows);
+          for (const row of rows.values())
+            expect(
+              row?.["kind"] === "authorization" ||
+                row?.["decline_category"] === null,
+            ).toBe(true);
         },
       ),
       { numRuns: 300 },
@@ -269,17 +291,17 @@ describe("what an event said whose body is gone", () => {
 
   test("dated back to an earlier copy, gives the transaction that the earlier copy gives", () => {
     fc.assert(
-      fc.property(anAuthorizationEvent, anInstant, (event, time) => {
+      fc.property(aTransactionEvent, anInstant, (event, time) => {
         const signedAt = earlier(time, event.signedAt);
-        const { registers } = authorizationAfter(event);
+        const { registers } = transactionAfter(event);
 
         expect(
           dateBack(
-            authorizations,
+            transactions,
             registers,
             new Map([[event.eventId, signedAt]]),
           ),
-        ).toEqual(authorizationAfter({ ...event, signedAt }).registers);
+        ).toEqual(transactionAfter({ ...event, signedAt }).registers);
       }),
       { numRuns: 300 },
     );

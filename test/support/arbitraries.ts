@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import type {
-  AuthorizationReported,
+  TransactionReported,
   CardEvent,
   OrderReported,
   Facts,
@@ -85,12 +85,17 @@ const origin = {
   facts: someFacts,
 };
 
-export const anAuthorizationEvent: fc.Arbitrary<AuthorizationReported> =
-  fc.record({
+function transactionEvent(
+  transactionId: fc.Arbitrary<string>,
+  transactionKind: fc.Arbitrary<string>,
+): fc.Arbitrary<TransactionReported> {
+  return fc.record({
     ...origin,
-    kind: fc.constant("authorization-reported" as const),
-    transactionId: fc.constant("transaction-1"),
+    kind: fc.constant("transaction-reported" as const),
+    transactionId,
+    transactionKind,
     happenedAt: fc.option(anInstant, { nil: undefined }),
+    bookedAt: fc.option(anInstant, { nil: undefined }),
     transaction: fc.record(
       {
         transaction_status: fc.constantFrom(
@@ -101,12 +106,21 @@ export const anAuthorizationEvent: fc.Arbitrary<AuthorizationReported> =
         ),
         description: fc.constantFrom("Forbid MCC from account", "limit", "ok"),
         billing_amount: anAmount,
+        card_available_balance: anAmount,
+        original_transaction_id: aText,
+        remark: aText,
         mcc: fc.constantFrom("5734", "5999"),
         transaction_time: anInstant,
       },
       { requiredKeys: ["transaction_status"] },
     ),
   });
+}
+
+export const aTransactionEvent = transactionEvent(
+  fc.constant("transaction-1"),
+  fc.constant("authorization"),
+);
 
 const anOrder: fc.Arbitrary<OrderReported> = fc.record({
   orderId: fc.constant("order-1"),
@@ -156,7 +170,7 @@ const aCardEvent: fc.Arbitrary<CardEvent> = fc.oneof(
     observedAt: fc.option(anInstant, { nil: undefined }),
   }),
   fc.record({ ...origin, kind: fc.constant("pin-blocked" as const) }),
-  anAuthorizationEvent,
+  aTransactionEvent,
 );
 
 const withOwnIds = {
@@ -174,9 +188,15 @@ export const orderEvents = fc.uniqueArray(
   withOwnIds,
 );
 
-/** Different events about one transaction. */
-export const authorizationEvents = fc.uniqueArray(
-  anAuthorizationEvent,
+/** Different events about one authorization. */
+export const transactionEvents = fc.uniqueArray(aTransactionEvent, withOwnIds);
+
+/** Different events about several kinds of a few transactions. */
+export const eventsOfTransactions = fc.uniqueArray(
+  transactionEvent(
+    fc.constantFrom("transaction-1", "transaction-2"),
+    fc.constantFrom("authorization", "refund", "settlement.debit", "new"),
+  ),
   withOwnIds,
 );
 

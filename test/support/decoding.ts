@@ -26,6 +26,22 @@ export const FAILED_ORDERS = [
   "card.elevate_limit.failed",
 ] as const;
 export const AUTHORIZATION = "issuing.transaction.authorization";
+export const REFUND = "issuing.transaction.refund";
+/** https://developers.uqpay.com/card-issuance/v1.6/webhooks/transaction */
+export const TRANSACTIONS = [
+  AUTHORIZATION,
+  REFUND,
+  "issuing.transaction.atm.deposit",
+  "issuing.transaction.chargeback.credit",
+  "issuing.transaction.chargeback.debit",
+  "issuing.transaction.fund.collection",
+  "issuing.transaction.fund.transfer",
+  "issuing.transaction.reversal",
+  "issuing.transaction.settlement.credit",
+  "issuing.transaction.settlement.debit",
+  "issuing.transaction.settlement.reversal",
+  "issuing.transaction.validation",
+] as const;
 
 export const whole: Readonly<Record<string, Record<string, unknown>>> = {
   [STATUS]: {
@@ -48,7 +64,12 @@ export const whole: Readonly<Record<string, Record<string, unknown>>> = {
   [REMOVED]: { card_id: "card-1" },
   [CREATE_FAILED]: {},
   ...Object.fromEntries(FAILED_ORDERS.map((name) => [name, {}])),
-  [AUTHORIZATION]: { card_id: "card-1", transaction_status: "APPROVED" },
+  ...Object.fromEntries(
+    TRANSACTIONS.map((name) => [
+      name,
+      { card_id: "card-1", transaction_status: "APPROVED" },
+    ]),
+  ),
 };
 
 export function decodeText(text: string): Decoded {

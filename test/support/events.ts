@@ -1,6 +1,6 @@
 import { expect } from "@jest/globals";
 import type {
-  AuthorizationReported,
+  TransactionReported,
   CardEvent,
   CardObserved,
   OrderFailed,
@@ -9,8 +9,8 @@ import type {
   StatusAnnounced,
 } from "../../src/domain/card-event.ts";
 import type { Instant } from "../../src/domain/instant.ts";
-import { authorizations } from "../../src/projections/authorizations.ts";
 import { cardOrders } from "../../src/projections/card-orders.ts";
+import { transactions } from "../../src/projections/transactions.ts";
 import { cards } from "../../src/projections/cards.ts";
 import type { Projection } from "../../src/projections/projection.ts";
 import type { KnownRow, Row } from "../../src/projections/rows.ts";
@@ -88,17 +88,19 @@ export function anOrderFailed(
   };
 }
 
-export function anAuthorizationReported({
+export function aTransactionReported({
   transaction,
   ...event
-}: Partial<AuthorizationReported> = {}): AuthorizationReported {
+}: Partial<TransactionReported> = {}): TransactionReported {
   const happenedAt = "happenedAt" in event ? event.happenedAt : at("10:00:00");
   return {
-    kind: "authorization-reported",
+    kind: "transaction-reported",
     eventId: "event-1",
     cardId: "card-1",
     transactionId: "transaction-1",
+    transactionKind: "authorization",
     happenedAt,
+    bookedAt: happenedAt,
     signedAt: happenedAt ?? at("10:00:00"),
     receivedAt: at("10:00:01"),
     facts: {},
@@ -128,10 +130,21 @@ export function orderAfter(...events: readonly CardEvent[]): KnownRow {
   return knownAfter(cardOrders, events);
 }
 
-export function authorizationAfter(
-  ...events: readonly AuthorizationReported[]
+export function transactionAfter(
+  ...events: readonly TransactionReported[]
 ): KnownRow {
-  return knownAfter(authorizations, events);
+  return knownAfter(transactions, events);
+}
+
+/** The rows that these events give, by their keys. */
+export function rowsAfter(
+  projection: Projection,
+  events: readonly CardEvent[],
+): ReadonlyMap<string, Row | undefined> {
+  const known = fold(projection, new Map(), statementsIn(projection, events));
+  return new Map(
+    [...known].map(([id, one]) => [id, toRow(projection, one)] as const),
+  );
 }
 
 /** The row that these events give; fails when their order matters. */

@@ -7,7 +7,7 @@ export interface Size {
 
 /**
  * Fills the tables as years of use would: events about cards in the order of time, all applied, one in four an
- * authorization, one authorization in fifty declined for its MCC; a thousand open and ten thousand resolved entries in
+ * authorization, one authorization in fifty declined for its MCC and four in five settled; a thousand open and ten thousand resolved entries in
  * the quarantine. Then the statistics are taken, as autovacuum does.
  */
 export async function fill(
@@ -34,13 +34,20 @@ export async function fill(
     [events, cards],
   );
   await rows(
-    `insert into authorizations (transaction_id, event_id, card_id, transaction_status, transaction_time,
-       decline_category, mcc_declined, mcc, received_at, field_clocks)
-     select 'transaction-' || n, 'event-' || n, 'card-' || 1 + (n::bigint * 7919) % $2::int,
+    `insert into transactions (transaction_id, kind, event_id, card_id, transaction_status, transaction_time,
+       decline_category, mcc_declined, mcc, billing_currency, received_at, field_clocks)
+     select 'transaction-' || n, 'authorization', 'event-' || n, 'card-' || 1 + (n::bigint * 7919) % $2::int,
        case when n % 50 = 0 then 'DECLINED' else 'APPROVED' end, at,
-       case when n % 50 = 0 then 'mcc' end, n % 50 = 0, '5999', at, '{}'
+       case when n % 50 = 0 then 'mcc' end, n % 50 = 0, '5999', 'USD', at, '{}'
      from generate_series(1, $1::int / 4) n, lateral (select now() - ($1::int / 4 - n) * interval '40 seconds') t (at)`,
     [events, cards],
+  );
+  await rows(
+    `insert into transactions (transaction_id, kind, event_id, card_id, transaction_status, transaction_time,
+       original_transaction_id, billing_amount, billing_currency, mcc_declined, received_at, field_clocks)
+     select 'settlement-' || transaction_id, 'settlement.debit', 'none', card_id, 'APPROVED', transaction_time,
+       transaction_id, 1, 'USD', false, received_at, '{}'
+     from transactions where right(transaction_id, 1) < '8'`,
   );
   await rows(
     `insert into quarantined_events (reason, body, body_sha256, received_at, resolved_at, resolution)
@@ -51,7 +58,7 @@ export async function fill(
   for (const table of [
     "cards",
     "webhook_events",
-    "authorizations",
+    "transactions",
     "quarantined_events",
   ])
     await rows(`vacuum analyze ${table}`);

@@ -1,12 +1,13 @@
 import { describe, expect, test } from "@jest/globals";
 import type { CardEvent } from "../../src/domain/card-event.ts";
 import { statementsOf, tellStory } from "../../src/operate/story.ts";
-import { authorizations } from "../../src/projections/authorizations.ts";
+import { idOf } from "../../src/projections/rows.ts";
+import { transactions } from "../../src/projections/transactions.ts";
 import { cards } from "../../src/projections/cards.ts";
 import {
   aCardObserved,
   aStatusAnnounced,
-  anAuthorizationReported,
+  aTransactionReported,
   at,
   cardAfter,
   ordersOf,
@@ -46,13 +47,13 @@ const cancelled = aStatusAnnounced({
   status: "CANCELLED",
   changedAt: at("09:00:00"),
 });
-const pending = anAuthorizationReported({
+const pending = aTransactionReported({
   eventId: "pending",
   transactionId: "one",
   happenedAt: at("11:00:00"),
   transaction: { transaction_status: "PENDING", description: "waits" },
 });
-const approved = anAuthorizationReported({
+const approved = aTransactionReported({
   eventId: "approved",
   transactionId: "one",
   happenedAt: at("10:05:00"),
@@ -141,7 +142,7 @@ describe("a card's story", () => {
   });
 
   test("tells of a transaction by what was known of this one before", () => {
-    const other = anAuthorizationReported({
+    const other = aTransactionReported({
       eventId: "other",
       transactionId: "two",
       happenedAt: at("10:30:00"),
@@ -153,12 +154,12 @@ describe("a card's story", () => {
       changes.filter(({ column }) => column === "transaction_status"),
     );
     expect(statuses.map(({ id, from, to }) => [id, from, to])).toEqual([
-      ["one", null, "APPROVED"],
-      ["two", null, "APPROVED"],
+      [idOf(["one", "authorization"]), null, "APPROVED"],
+      [idOf(["two", "authorization"]), null, "APPROVED"],
     ]);
-    expect([...(standing.get(authorizations)?.keys() ?? [])]).toEqual([
-      "one",
-      "two",
+    expect([...(standing.get(transactions)?.keys() ?? [])]).toEqual([
+      idOf(["one", "authorization"]),
+      idOf(["two", "authorization"]),
     ]);
   });
 

@@ -10,6 +10,7 @@ export interface EventContext {
     readonly signedAt: Instant;
     readonly receivedAt: Instant;
   };
+  readonly eventType: string;
   readonly sourceId: string | undefined;
 }
 

@@ -1,5 +1,4 @@
 import type { EventType } from "./event-type.ts";
-import { authorization } from "./authorization.ts";
 import { cardActivation } from "./card-activation.ts";
 import { cardCreateFailed } from "./card-create-failed.ts";
 import { cardElevateLimit } from "./card-elevate-limit.ts";
@@ -12,10 +11,15 @@ import { cardPinBlock } from "./card-pin-block.ts";
 import { cardRecharge, cardWithdraw } from "./card-recharge.ts";
 import { cardStatusUpdate } from "./card-status-update.ts";
 import { cardCreate, cardUpdate } from "./card-update.ts";
+import {
+  isTransactionType,
+  otherTransaction,
+  transactions,
+} from "./transaction.ts";
 
 /**
- * The event types that have a handler; all others are stored and ignored. To add one: a file here with its
- * schema and its translation, and a line in this list.
+ * The event types that have a handler; all others are stored and ignored, but for those of transactions that are not
+ * known yet. To add one: a file here with its schema and its translation, and a line in this list.
  */
 const eventTypes: readonly EventType[] = [
   cardStatusUpdate,
@@ -30,8 +34,10 @@ const eventTypes: readonly EventType[] = [
   networkProtectionEnrolled,
   networkProtectionRemoved,
   ...failedOrders,
-  authorization,
+  ...transactions,
 ];
+
+const typesByName = new Map(eventTypes.map((type) => [type.name, type]));
 
 export const handledEventTypes: readonly string[] = eventTypes.map(
   ({ name }) => name,
@@ -39,7 +45,9 @@ export const handledEventTypes: readonly string[] = eventTypes.map(
 
 /** What never refuses an event of these types, by its path in the delivered JSON. */
 export const optionalFields: readonly string[] = [
-  ...new Set(eventTypes.flatMap((type) => type.optionalFields)),
+  ...new Set(
+    [...eventTypes, otherTransaction].flatMap((type) => type.optionalFields),
+  ),
 ];
 
 /** Whether events of a type say nothing of the card that they may name. */
@@ -49,5 +57,7 @@ export function leavesCardAlone(name: string): boolean {
 
 /** @returns undefined for an event type that has no handler */
 export function findEventType(name: string): EventType | undefined {
-  return eventTypes.find((type) => type.name === name);
+  const type = typesByName.get(name);
+  if (type !== undefined) return type;
+  return isTransactionType(name) ? otherTransaction : undefined;
 }

@@ -5,7 +5,7 @@ import { statementsIn } from "../../../src/projections/rows.ts";
 import {
   aCardObserved,
   aStatusAnnounced,
-  anAuthorizationReported,
+  aTransactionReported,
   anOrderFailed,
   at,
   rowAfter,
@@ -92,7 +92,7 @@ test("what is no order, or one without a name, says nothing of any", () => {
   const events = [
     aStatusAnnounced(),
     aCardObserved({ order: undefined }),
-    anAuthorizationReported(),
+    aTransactionReported(),
   ];
 
   expect(statementsIn(cardOrders, events)).toEqual([]);

@@ -6,7 +6,7 @@ import {
   aCardObserved,
   aPinBlocked,
   aStatusAnnounced,
-  anAuthorizationReported,
+  aTransactionReported,
   at,
   cardAfter,
   knownAfter,
@@ -311,7 +311,7 @@ describe("a status seen in passing", () => {
   test("an announcement leaves it alone", () => {
     const row = rowAfter(
       aStatusAnnounced({ eventId: "a", status: "FROZEN" }),
-      anAuthorizationReported({ eventId: "b", happenedAt: at("12:00:00") }),
+      aTransactionReported({ eventId: "b", happenedAt: at("12:00:00") }),
     );
 
     expect(row).toMatchObject({
@@ -350,7 +350,7 @@ describe("an announced status is contradicted", () => {
 
   test("by nothing where only one of the two is known", () => {
     const cards = [frozenAtTen, aCardObserved({ status: "ACTIVE" })].map(
-      (event) => rowAfter(event, anAuthorizationReported({ eventId: "b" })),
+      (event) => rowAfter(event, aTransactionReported({ eventId: "b" })),
     );
 
     expect(cards.map((row) => row["status_contradicted"])).toEqual([
@@ -536,13 +536,13 @@ describe("a card's fields", () => {
 
   test("a balance is as of the transaction and not of its delivery", () => {
     const row = rowAfter(
-      anAuthorizationReported({
+      aTransactionReported({
         eventId: "a",
         happenedAt: at("10:00:00"),
         signedAt: at("12:00:00"),
         facts: { available_balance: "90" },
       }),
-      anAuthorizationReported({
+      aTransactionReported({
         eventId: "b",
         happenedAt: at("11:00:00"),
         signedAt: at("11:00:00"),
@@ -558,7 +558,7 @@ describe("a card's fields", () => {
 
   test("an authorization without a time is dated by its signing", () => {
     const row = rowAfter(
-      anAuthorizationReported({
+      aTransactionReported({
         happenedAt: undefined,
         signedAt: at("12:00:00"),
         facts: { available_balance: "90" },
@@ -581,7 +581,7 @@ describe("a card's fields", () => {
         signedAt: at("10:08:00"),
         facts: { available_balance: "200" },
       }),
-      anAuthorizationReported({
+      aTransactionReported({
         eventId: "spent",
         happenedAt: at("10:01:00"),
         facts: { available_balance: "-0.01" },
@@ -596,12 +596,12 @@ describe("a card's fields", () => {
 
   test("PENDING says nothing of the card's finality: its balance counts by time", () => {
     const row = rowAfter(
-      anAuthorizationReported({
+      aTransactionReported({
         eventId: "a",
         happenedAt: at("10:00:00"),
         facts: { available_balance: "90" },
       }),
-      anAuthorizationReported({
+      aTransactionReported({
         eventId: "b",
         happenedAt: at("11:00:00"),
         transaction: { transaction_status: "PENDING" },
@@ -801,10 +801,7 @@ describe("an event that came before", () => {
       "a snapshot",
       aCardObserved({ status: "ACTIVE", facts: { card_limit: "1" } }),
     ],
-    [
-      "an authorization",
-      anAuthorizationReported({ facts: { card_number: "4" } }),
-    ],
+    ["an authorization", aTransactionReported({ facts: { card_number: "4" } })],
   ])("changes nothing: %s", (_what, event) => {
     const card = cardAfter(event, aCardObserved({ eventId: "z" }));
 

@@ -1,13 +1,14 @@
 import { describe, expect, test } from "@jest/globals";
 import type { Clock } from "../../../src/domain/clock.ts";
 import { statedAt } from "../../../src/domain/registers.ts";
-import { authorizations } from "../../../src/projections/authorizations.ts";
+import { transactions } from "../../../src/projections/transactions.ts";
 import { cards } from "../../../src/projections/cards.ts";
 import { PROJECTIONS } from "../../../src/projections/index.ts";
 import {
   columnsOf,
   dateBack,
   idOf,
+  keyOfId,
   keysOf,
   readRow,
   registerColumns,
@@ -18,7 +19,7 @@ import { decodeEvent } from "../../../src/uqpay/decode-event.ts";
 import { compactBytes, payloadNames } from "../../support/fixtures.ts";
 import {
   aStatusAnnounced,
-  anAuthorizationReported,
+  aTransactionReported,
   anOrderFailed,
   at,
   cardAfter,
@@ -38,7 +39,7 @@ describe("a row", () => {
     PROJECTIONS.map((projection) => ({ projection, table: projection.table })),
   )("of $table is read as it was written", ({ projection }) => {
     const known = knownAfter(projection, [
-      anAuthorizationReported(),
+      aTransactionReported(),
       anOrderFailed(),
     ]);
 
@@ -94,6 +95,14 @@ describe("a row", () => {
     expect(ids[0]).toBe("a");
     expect(new Set(ids).size).toBe(ids.length);
   });
+});
+
+test("a row's name gives back its key", () => {
+  expect(keyOfId(cards, idOf(["[card]"]))).toEqual(["[card]"]);
+  expect(keyOfId(transactions, idOf(['a","b', "refund"]))).toEqual([
+    'a","b',
+    "refund",
+  ]);
 });
 
 test("rows of which several events speak are named once each", () => {
@@ -164,7 +173,7 @@ describe("registers of which a copy was signed earlier", () => {
     expect(dateBack(cards, seen, signedAtOf)).toMatchObject({
       first_seen_at: { value: nine },
     });
-    expect(dateBack(authorizations, received, signedAtOf)).toMatchObject({
+    expect(dateBack(transactions, received, signedAtOf)).toMatchObject({
       received_at: { value: ten.at },
     });
   });

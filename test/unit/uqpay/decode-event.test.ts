@@ -22,6 +22,7 @@ import {
   REMOVED,
   AUTHORIZATION,
   whole,
+  REFUND,
   decodeText,
   decode,
   decodeRaw,
@@ -333,9 +334,9 @@ describe("a type without a handler", () => {
   test.each([
     "card.activated",
     "card.closed",
-    "issuing.transaction.reversal",
-    "issuing.transaction.refund",
     "issuing.fee.card",
+    "issuing.transaction.",
+    "ISSUING.TRANSACTION.REFUND",
     "CARD.UPDATE.SUCCEEDED",
   ])("%s has none", (eventType) => {
     expect(decode(eventType).kind).toBe("unhandled");
@@ -430,6 +431,7 @@ describe("what a handled type requires", () => {
     [ENROLLED, ["card_id"]],
     [REMOVED, ["card_id"]],
     [AUTHORIZATION, ["card_id", "transaction_status"]],
+    [REFUND, ["card_id", "transaction_status"]],
   ])("%s requires %j", (eventType, fields) => {
     for (const absent of [undefined, null, ""]) {
       const nothing = Object.fromEntries(

@@ -5,10 +5,10 @@ import {
   handledEventTypes,
   leavesCardAlone,
 } from "../../../src/uqpay/event-types/index.ts";
-import { authorizations } from "../../../src/projections/authorizations.ts";
+import { transactions } from "../../../src/projections/transactions.ts";
 import { cards } from "../../../src/projections/cards.ts";
 import { toRow } from "../../../src/projections/rows.ts";
-import { authorizationAfter, cardAfter } from "../../support/events.ts";
+import { transactionAfter, cardAfter } from "../../support/events.ts";
 
 import {
   times,
@@ -25,6 +25,7 @@ import {
   CREATE_FAILED,
   FAILED_ORDERS,
   AUTHORIZATION,
+  TRANSACTIONS,
   decodeText,
   decode,
   decodeRaw,
@@ -168,6 +169,32 @@ describe("an optional field that cannot be read", () => {
     ["update_time", "time"],
   ];
 
+  const transactionFields: typeof cardFields = [
+    ["transaction_id", "id"],
+    ["account_id", "id"],
+    ["card_number", "word"],
+    ["cardholder_id", "id"],
+    ["card_available_balance", "amount"],
+    ["transaction_type", "word"],
+    ["description", "text"],
+    ["transaction_amount", "amount"],
+    ["transaction_currency", "word"],
+    ["billing_amount", "amount"],
+    ["billing_currency", "word"],
+    ["transaction_fee", "amount"],
+    ["transaction_fee_currency", "word"],
+    ["fee_pass_through", "word"],
+    ["authorization_code", "word"],
+    ["original_transaction_id", "id"],
+    ["short_transaction_id", "word"],
+    ["reference_id", "word"],
+    ["remark", "text"],
+    ["wallet_type", "word"],
+    ["merchant_data", "merchants"],
+    ["transaction_time", "time"],
+    ["posted_time", "time"],
+  ];
+
   const fieldsByType: Readonly<
     Record<string, readonly (readonly [string, keyof typeof wrong])[]>
   > = {
@@ -194,26 +221,9 @@ describe("an optional field that cannot be read", () => {
     [PIN_BLOCK]: [],
     [ENROLLED]: protectionFields,
     [REMOVED]: protectionFields,
-    [AUTHORIZATION]: [
-      ["transaction_id", "id"],
-      ["card_number", "word"],
-      ["cardholder_id", "id"],
-      ["card_available_balance", "amount"],
-      ["transaction_type", "word"],
-      ["description", "text"],
-      ["transaction_amount", "amount"],
-      ["transaction_currency", "word"],
-      ["billing_amount", "amount"],
-      ["billing_currency", "word"],
-      ["transaction_fee", "amount"],
-      ["transaction_fee_currency", "word"],
-      ["authorization_code", "word"],
-      ["original_transaction_id", "id"],
-      ["wallet_type", "word"],
-      ["merchant_data", "merchants"],
-      ["transaction_time", "time"],
-      ["posted_time", "time"],
-    ],
+    ...Object.fromEntries(
+      TRANSACTIONS.map((name) => [name, transactionFields]),
+    ),
   };
 
   test.each(Object.keys(fieldsByType))(
@@ -1010,8 +1020,8 @@ describe("an authorization", () => {
     const event = eventIn(decode(AUTHORIZATION));
 
     const row =
-      event.kind === "authorization-reported" &&
-      toRow(authorizations, authorizationAfter(event));
+      event.kind === "transaction-reported" &&
+      toRow(transactions, transactionAfter(event));
     expect(row).toMatchObject({ transaction_id: "event-1", mcc: null });
   });
 });

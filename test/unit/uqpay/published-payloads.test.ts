@@ -337,10 +337,11 @@ const meanings: Readonly<Record<string, Meaning>> = {
     {
       kind: "known",
       event: {
-        kind: "authorization-reported",
+        kind: "transaction-reported",
         cardId: "4e8f8c99-47e2-40a2-990d-c6f3e821a510",
         // Abbreviated by UQPAY: the envelope's source_id stands in for the id.
         transactionId: "07560ca4-5905-416f-a969-157094667d66",
+        transactionKind: "authorization",
         receivedAt,
         facts: { card_number: "40963608****9191" },
         transaction: {
@@ -359,17 +360,21 @@ const meanings: Readonly<Record<string, Meaning>> = {
   "issuing.transaction.authorization--docs-v1.6-webhook-transaction": {
     kind: "known",
     event: {
-      kind: "authorization-reported",
+      kind: "transaction-reported",
       cardId: "50418faa-57a8-4ce2-9157-621b00b13a3b",
       transactionId: "1a53aebf-900c-4e25-9852-b98f4338d94c",
+      transactionKind: "authorization",
       happenedAt: "2026-04-12T07:27:39.480000Z",
+      bookedAt: "2026-04-12T07:27:39.563000Z",
       receivedAt,
       facts: {
         card_number: "40963608****1764",
         cardholder_id: "25ea804d-7fd5-43d5-8792-0fc0214cdb2f",
-        available_balance: "988.5",
       },
       transaction: {
+        short_transaction_id: "T260412-2AHV51KO5U68",
+        card_available_balance: "988.5",
+        fee_pass_through: "Y",
         cardholder_id: "25ea804d-7fd5-43d5-8792-0fc0214cdb2f",
         transaction_type: "AUTHORIZATION",
         transaction_status: "APPROVED",
@@ -528,8 +533,8 @@ describe("the forms that only UQPAY's REST answers show", () => {
       event: {
         transactionId: "5135e6cc-28b6-4889-81dc-3b86a09e1395",
         happenedAt: "2024-03-21T09:17:32.000000Z",
-        facts: { available_balance: "2506.26" },
         transaction: {
+          card_available_balance: "2506.26",
           original_transaction_id: "1234e6cc-28b6-4889-81dc-3b86a09e1395",
           transaction_status: "DECLINED",
           description: "1107 - Invalid CVV2",

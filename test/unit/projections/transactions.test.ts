@@ -1,24 +1,25 @@
 import { describe, expect, test } from "@jest/globals";
-import type { AuthorizationReported } from "../../../src/domain/card-event.ts";
-import { authorizations } from "../../../src/projections/authorizations.ts";
+import type { TransactionReported } from "../../../src/domain/card-event.ts";
+import { transactions } from "../../../src/projections/transactions.ts";
 import {
-  anAuthorizationReported,
+  aTransactionReported,
   at,
-  authorizationAfter,
+  transactionAfter,
   knownAfter,
   rowAfter as rowOfEvents,
+  rowsAfter,
 } from "../../support/events.ts";
 
-function rowAfter(...events: readonly AuthorizationReported[]) {
-  return rowOfEvents(authorizations, events);
+function rowAfter(...events: readonly TransactionReported[]) {
+  return rowOfEvents(transactions, events);
 }
 
 function reported(
   eventId: string,
   time: string,
-  transaction: AuthorizationReported["transaction"],
-): AuthorizationReported {
-  return anAuthorizationReported({
+  transaction: TransactionReported["transaction"],
+): TransactionReported {
+  return aTransactionReported({
     eventId,
     happenedAt: at(time),
     transaction,
@@ -28,7 +29,7 @@ function reported(
 describe("an authorization", () => {
   test("is what its only event says", () => {
     const row = rowAfter(
-      anAuthorizationReported({
+      aTransactionReported({
         happenedAt: at("10:00:00.48"),
         receivedAt: at("10:00:05"),
         transaction: {
@@ -44,7 +45,12 @@ describe("an authorization", () => {
           transaction_fee_currency: "USD",
           authorization_code: "W6MJU9",
           original_transaction_id: "transaction-0",
+          short_transaction_id: "T-1",
+          reference_id: "ledger-1",
+          remark: "a remark",
+          fee_pass_through: "Y",
           wallet_type: "ApplePay",
+          card_available_balance: "-0.01",
           mcc: "5999",
           merchant_name: "ACQUIRER NAME",
           merchant_city: "CITY NAME",
@@ -57,8 +63,10 @@ describe("an authorization", () => {
 
     expect(row).toEqual({
       transaction_id: "transaction-1",
+      kind: "authorization",
       event_id: "event-1",
       card_id: "card-1",
+      account_id: null,
       cardholder_id: "holder-1",
       transaction_type: "AUTHORIZATION",
       transaction_status: "DECLINED",
@@ -71,7 +79,12 @@ describe("an authorization", () => {
       transaction_fee_currency: "USD",
       authorization_code: "W6MJU9",
       original_transaction_id: "transaction-0",
+      short_transaction_id: "T-1",
+      reference_id: "ledger-1",
+      remark: "a remark",
+      fee_pass_through: "Y",
       wallet_type: "ApplePay",
+      card_available_balance: "-0.01",
       mcc: "5999",
       merchant_name: "ACQUIRER NAME",
       merchant_city: "CITY NAME",
@@ -173,7 +186,7 @@ describe("an authorization", () => {
   test("of one second the later signed one counts, then the greater id", () => {
     const happenedAt = at("10:00:00");
     const signed = (eventId: string, time: string, wallet: string) =>
-      anAuthorizationReported({
+      aTransactionReported({
         eventId,
         happenedAt,
         signedAt: at(time),
@@ -197,7 +210,7 @@ describe("an authorization", () => {
 
   test("without a time of its own is dated by its signing", () => {
     const row = rowAfter(
-      anAuthorizationReported({
+      aTransactionReported({
         eventId: "a",
         happenedAt: undefined,
         signedAt: at("12:00:00"),
@@ -211,30 +224,50 @@ describe("an authorization", () => {
 
   test("was received when the first event about it was", () => {
     const row = rowAfter(
-      anAuthorizationReported({ eventId: "a", receivedAt: at("12:00:00") }),
-      anAuthorizationReported({ eventId: "b", receivedAt: at("11:00:00") }),
+      aTransactionReported({ eventId: "a", receivedAt: at("12:00:00") }),
+      aTransactionReported({ eventId: "b", receivedAt: at("11:00:00") }),
     );
 
     expect(row["received_at"]).toBe(at("11:00:00"));
   });
 
-  test("an event that came before leaves the very same authorization", () => {
-    const event = anAuthorizationReported();
-    const authorization = authorizationAfter(event);
+  test("and what became of it are rows of their own, whichever comes first", () => {
+    const authorized = aTransactionReported({ eventId: "a" });
+    const refunded = aTransactionReported({
+      eventId: "b",
+      transactionKind: "refund",
+      transaction: {
+        transaction_status: "DECLINED",
+        description: "Forbid MCC from account",
+      },
+    });
 
-    expect(knownAfter(authorizations, [event], authorization)).toBe(
+    const rows = rowsAfter(transactions, [refunded, authorized]);
+
+    expect(rows).toEqual(rowsAfter(transactions, [authorized, refunded]));
+    expect([...rows.values()]).toMatchObject([
+      { kind: "refund", event_id: "b", decline_category: null },
+      { kind: "authorization", event_id: "a" },
+    ]);
+  });
+
+  test("an event that came before leaves the very same authorization", () => {
+    const event = aTransactionReported();
+    const authorization = transactionAfter(event);
+
+    expect(knownAfter(transactions, [event], authorization)).toBe(
       authorization,
     );
   });
 
   test("an event that was received earlier and knows nothing else changes only that", () => {
-    const known = authorizationAfter(
-      anAuthorizationReported({ receivedAt: at("12:00:00") }),
+    const known = transactionAfter(
+      aTransactionReported({ receivedAt: at("12:00:00") }),
     );
 
     const changed = knownAfter(
-      authorizations,
-      [anAuthorizationReported({ receivedAt: at("11:00:00") })],
+      transactions,
+      [aTransactionReported({ receivedAt: at("11:00:00") })],
       known,
     );
 
