@@ -1,5 +1,5 @@
-import type { Random } from "./random.ts";
-import { randomFrom } from "./random.ts";
+import type { Random } from "../../dev/simulator/random.ts";
+import { randomFrom } from "../../dev/simulator/random.ts";
 
 export type Data = Readonly<Record<string, unknown>>;
 

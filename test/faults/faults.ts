@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Moment } from "../../src/process/checkpoint.ts";
 import type { Instance } from "./instances.ts";
 import type { PostgresServer } from "./postgres-server.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../../dev/simulator/random.ts";
 import type { RedisUnderTest } from "./redis-under-test.ts";
 
 export const INSTANCE_FAULTS = [

@@ -9,7 +9,7 @@ import type { Instance } from "./instances.ts";
 import { startInstance } from "./instances.ts";
 import type { PostgresServer } from "./postgres-server.ts";
 import { asAdmin, startPostgresServer } from "./postgres-server.ts";
-import { randomFrom } from "./random.ts";
+import { randomFrom } from "../../dev/simulator/random.ts";
 import { startRedisUnderTest } from "./redis-under-test.ts";
 import { createSender } from "./sender.ts";
 import type { ScenarioOptions, ScenarioReport } from "./survive-faults.ts";

@@ -13,7 +13,7 @@ import {
 } from "./faults.ts";
 import { startInstance } from "./instances.ts";
 import { startPostgresServer } from "./postgres-server.ts";
-import { randomFrom } from "./random.ts";
+import { randomFrom } from "../../dev/simulator/random.ts";
 import { startRedisUnderTest } from "./redis-under-test.ts";
 import { createSender } from "./sender.ts";
 import type { Traffic } from "./traffic.ts";

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { SentEvent } from "./events.ts";
 import { eventAt } from "./events.ts";
-import type { Random } from "./random.ts";
-import { randomFrom } from "./random.ts";
+import type { Random } from "../../dev/simulator/random.ts";
+import { randomFrom } from "../../dev/simulator/random.ts";
 import type { Sender } from "./sender.ts";
 
 /** What was sent and what became of it, as the sender sees it. */

@@ -29,7 +29,8 @@ export function randomFrom(seed: number, name: string): Random {
     next,
     between,
     chance: (probability) => next() < probability,
-    pick: (items) => items[between(0, items.length - 1)]!,
+    pick: <Item>(items: readonly Item[]) =>
+      items[between(0, items.length - 1)] as Item,
     shuffle: (items) =>
       items
         .map((item) => ({ item, order: next() }))
