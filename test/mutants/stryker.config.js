@@ -10,6 +10,8 @@ export default {
   plugins: [process.env.JEST_RUNNER],
   testRunnerNodeArgs: ["--experimental-vm-modules"],
   coverageAnalysis: "perTest",
+  // What runs at import, such as a constant: each change of it would need every test again, and half of the time.
+  ignoreStatic: true,
   jest: {
     projectType: "custom",
     enableFindRelatedTests: true,
