@@ -7,7 +7,7 @@ export interface Size {
 
 /**
  * Fills the tables as years of use would: events about cards in the order of time, all applied, one in four an
- * authorization, one authorization in fifty declined for its MCC and four in five settled; a thousand open and ten thousand resolved entries in
+ * authorization, one authorization in fifty declined for its MCC and four in five settled; an order of each card; a thousand open and ten thousand resolved entries in
  * the quarantine. Then the statistics are taken, as autovacuum does.
  */
 export async function fill(
@@ -50,6 +50,12 @@ export async function fill(
      from transactions where right(transaction_id, 1) < '8'`,
   );
   await rows(
+    `insert into card_orders (order_id, card_id, order_type, order_status, event_id, first_seen_at, field_clocks)
+     select 'order-' || n, 'card-' || n, 'create', 'SUCCESS', 'event-' || n, now(), '{}'
+     from generate_series(1, $1::int) n`,
+    [cards],
+  );
+  await rows(
     `insert into quarantined_events (reason, body, body_sha256, received_at, resolved_at, resolution)
      select 'invalid_json', '{', sha256(n::text::bytea), now(),
        case when n > 1000 then now() end, case when n > 1000 then 'dismissed' end
@@ -59,6 +65,7 @@ export async function fill(
     "cards",
     "webhook_events",
     "transactions",
+    "card_orders",
     "quarantined_events",
   ])
     await rows(`vacuum analyze ${table}`);
