@@ -73,8 +73,10 @@ export interface OrderFailed extends Origin, OfOrder {
 }
 
 /** Money moved or was asked for: an authorization, what became of it, a fee. Also says a little about the card. */
-export interface TransactionReported extends OfCard {
+export interface TransactionReported extends Origin {
   readonly kind: "transaction-reported";
+  /** Of the card, where it names one. */
+  readonly facts: Facts;
   readonly transactionId: string;
   /** What of the transaction it tells: `authorization`, `settlement.debit`, `fee`, or a word that UQPAY adds later. */
   readonly transactionKind: string;

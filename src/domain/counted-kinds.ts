@@ -1,6 +1,6 @@
 import type { CardEvent } from "./card-event.ts";
 
-/** The kinds of transactions that UQPAY's pages name. */
+/** The kinds of transactions of merchants, terminals and networks that UQPAY's pages name. */
 export const TRANSACTION_KINDS = [
   "authorization",
   "reversal",
@@ -16,8 +16,11 @@ export const TRANSACTION_KINDS = [
   "chargeback.debit",
 ];
 
+/** Of transactions that UQPAY charges. */
+export const FEE_KINDS = { card: "fee", network: "network_protection_fee" };
+
 const COUNTED = new Map(
-  TRANSACTION_KINDS.map((kind) => [
+  [...TRANSACTION_KINDS, ...Object.values(FEE_KINDS)].map((kind) => [
     kind,
     `${kind.replaceAll(/[._]/g, "-")}-reported`,
   ]),

@@ -59,9 +59,9 @@ export const cards: Projection = {
     last_event_at: bookkeeping(derived("timestamptz", timeOf("last_event_id"))),
   },
   statementsIn: (event) =>
-    event.kind === "order-failed"
-      ? []
-      : [{ key: [event.cardId], registers: registersIn(event) }],
+    isOfCard(event)
+      ? [{ key: [event.cardId], registers: registersIn(event) }]
+      : [],
   statementsOfEnvelope: (event) =>
     event.cardId === undefined
       ? []
@@ -72,7 +72,13 @@ function firstSeenIn(event: EventEnvelope): Registers {
   return statedAt(clockOf(event), { first_seen_at: event.signedAt });
 }
 
-type EventOfCard = Exclude<CardEvent, { readonly kind: "order-failed" }>;
+type EventOfCard = Exclude<CardEvent, { readonly kind: "order-failed" }> & {
+  readonly cardId: string;
+};
+
+function isOfCard(event: CardEvent): event is EventOfCard {
+  return event.kind !== "order-failed" && event.cardId !== undefined;
+}
 
 function registersIn(event: EventOfCard): Registers {
   const clock = clockOf(event, ownTimeOf(event));

@@ -22,7 +22,7 @@ export const transactions: Projection = {
     transaction_id: key("text"),
     kind: key("text"),
     event_id: bookkeeping(required(latest("text"))),
-    card_id: bookkeeping(required(latest("text"))),
+    card_id: bookkeeping(latest("text")),
     account_id: latest("text"),
     cardholder_id: latest("text"),
     transaction_type: latest("text"),

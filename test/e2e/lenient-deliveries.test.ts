@@ -219,7 +219,7 @@ describe.each(queueKinds.filter(isAvailable))(
         });
       });
 
-      test.each(["issuing.transaction.refund", "card.update.succeeded"])(
+      test.each(["some.other.type", "card.update.succeeded"])(
         "of the envelope of %s is listed, too",
         async (eventType) => {
           const event = aCardUpdate(
@@ -427,7 +427,7 @@ describe.each(queueKinds.filter(isAvailable))(
               service,
               aCardUpdate(
                 { card_number: NUMBER },
-                { event_type: "issuing.fee.card" },
+                { event_type: "card.activated" },
               ),
             ),
         ],
@@ -438,7 +438,7 @@ describe.each(queueKinds.filter(isAvailable))(
               service,
               aCardUpdate(
                 { security_code: CODE },
-                { event_type: "issuing.fee.card" },
+                { event_type: "card.activated" },
               ),
             ),
         ],

@@ -240,11 +240,7 @@ function authorization(
 
 function unhandled(seed: number, card: number, random: Random): Content {
   return {
-    type: random.pick([
-      "issuing.fee.card",
-      "card.3ds.otp",
-      "future.event.added",
-    ]),
+    type: random.pick(["card.activated", "card.3ds.otp", "future.event.added"]),
     data: { card_id: cardId(seed, card), otp: "12345678" },
   };
 }

@@ -67,10 +67,11 @@ function claimOfCard(cards: Claims, stored: StoredEvent): void {
     "cardholder_id",
     (data["cardholder"] as Data | undefined)?.["cardholder_id"],
   );
-  claim(
-    "available_balance",
-    data["available_balance"] ?? data["card_available_balance"],
-  );
+  if (!isAuthorization(stored))
+    claim(
+      "available_balance",
+      data["available_balance"] ?? data["card_available_balance"],
+    );
   claim("card_limit", data["card_limit"]);
   claim(
     "spending_controls",
@@ -82,7 +83,12 @@ function claimOfCard(cards: Claims, stored: StoredEvent): void {
     "no_pin_payment_amount",
     (data["no_pin_payment_amount"] as string | undefined)?.replace("USD", ""),
   );
-  if (isAuthorization(stored)) return;
+  if (isAuthorization(stored)) {
+    const id = text(data["card_id"]);
+    const claimBooked = claimer(cards, id, stored, bookedAtOf(stored));
+    claimBooked("available_balance", data["card_available_balance"]);
+    return;
+  }
   const isAnnounced = type === "card.status.update.succeeded";
   const status =
     data["activation_status"] === "Activated"
@@ -140,6 +146,12 @@ const PLAIN_AUTHORIZATION_COLUMNS = [
 function ownTimeOf({ event: { data } }: StoredEvent): string | undefined {
   const own =
     data["update_time"] ?? data["transaction_time"] ?? data["posted_time"];
+  return own === undefined ? undefined : instant(text(own));
+}
+
+/** When the balance of a transaction stood. */
+function bookedAtOf({ event: { data } }: StoredEvent): string | undefined {
+  const own = data["posted_time"] ?? data["transaction_time"];
   return own === undefined ? undefined : instant(text(own));
 }
 

@@ -42,7 +42,7 @@ const visits: Projection = {
   statementsIn: (event) => {
     if (event.kind !== "transaction-reported") return [];
     const { mcc, merchant_name, merchant_country } = event.transaction;
-    if (typeof mcc !== "string") return [];
+    if (event.cardId === undefined || typeof mcc !== "string") return [];
     const clock = clockOf(event, event.happenedAt);
     return [
       {

@@ -1,7 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { reconcileEvents } from "../../src/apply-events.ts";
 import { explainCard } from "../../src/operate/explain.ts";
-import { verifyProjections } from "../../src/operate/recompute.ts";
+import {
+  rebuildProjections,
+  verifyProjections,
+} from "../../src/operate/recompute.ts";
+import type { ColumnChange } from "../../src/operate/row-changes.ts";
 import { recordEvents } from "../../src/store/inbox.ts";
 import type { TestDatabase } from "../support/database.ts";
 import { createTestDatabase } from "../support/database.ts";
@@ -167,6 +171,62 @@ test("a decline of another kind than an authorization is no MCC decline", async 
   ).toEqual([{ transaction_id: "d-2" }]);
 });
 
+test("fees are transactions; one that the account pays is about no card, and is verified and rebuilt all the same", async () => {
+  const fee = { transaction_status: "APPROVED", transaction_amount: 1 };
+  const [ofCard, ofAccount] = [
+    anAuthorization(
+      { ...fee, card_id: "card-4", transaction_id: undefined },
+      { event_type: "issuing.fee.card", source_id: "f-1" },
+    ),
+    anAuthorization(
+      {
+        ...fee,
+        card_id: undefined,
+        account_id: "account-1",
+        transaction_id: "f-2",
+        card_count: 3,
+      },
+      {
+        event_type:
+          "card.risk_control.network_protection.maintenance_fee.charged",
+      },
+    ),
+  ];
+  await tell(ofCard, ofAccount);
+  const readFees = () =>
+    reader.rows(
+      "select transaction_id, kind, card_id, account_id from transactions where kind like '%fee' order by 1",
+    );
+  const right = await readFees();
+
+  await reader.rows("delete from transactions where transaction_id = 'f-2'");
+  const found = await changesOf(verifyProjections(store.db));
+  await changesOf(rebuildProjections(store.db));
+
+  expect(right).toEqual([
+    { transaction_id: "f-1", kind: "fee", card_id: "card-4", account_id: null },
+    {
+      transaction_id: "f-2",
+      kind: "network_protection_fee",
+      card_id: null,
+      account_id: "account-1",
+    },
+  ]);
+  expect(new Set(found.map(({ id }) => id))).toEqual(
+    new Set([JSON.stringify(["f-2", "network_protection_fee"])]),
+  );
+  expect(await readFees()).toEqual(right);
+  expect(await changesOf(verifyProjections(store.db))).toEqual([]);
+});
+
+async function changesOf(
+  parts: ReturnType<typeof verifyProjections>,
+): Promise<ColumnChange[]> {
+  const changes: ColumnChange[] = [];
+  for await (const part of parts) changes.push(...part.changes);
+  return changes;
+}
+
 test("the rows of every kind are what verify expects, and explain tells of them", async () => {
   const card_id = "card-3";
   await tell(
@@ -186,9 +246,7 @@ test("the rows of every kind are what verify expects, and explain tells of them"
     }),
   );
 
-  const changes = [];
-  for await (const page of verifyProjections(store.db, card_id))
-    changes.push(...page.changes);
+  const changes = await changesOf(verifyProjections(store.db, card_id));
   const story = await explainCard(store.db, card_id);
 
   expect(changes).toEqual([]);

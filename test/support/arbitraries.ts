@@ -193,10 +193,15 @@ export const transactionEvents = fc.uniqueArray(aTransactionEvent, withOwnIds);
 
 /** Different events about several kinds of a few transactions. */
 export const eventsOfTransactions = fc.uniqueArray(
-  transactionEvent(
-    fc.constantFrom("transaction-1", "transaction-2"),
-    fc.constantFrom("authorization", "refund", "settlement.debit", "new"),
-  ),
+  fc
+    .tuple(
+      transactionEvent(
+        fc.constantFrom("transaction-1", "transaction-2"),
+        fc.constantFrom("authorization", "refund", "settlement.debit", "new"),
+      ),
+      fc.constantFrom("card-1", "card-2", undefined),
+    )
+    .map(([event, cardId]) => ({ ...event, cardId })),
   withOwnIds,
 );
 

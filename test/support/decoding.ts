@@ -43,6 +43,13 @@ export const TRANSACTIONS = [
   "issuing.transaction.validation",
 ] as const;
 
+export const CARD_FEE = "issuing.fee.card";
+export const ENROLLMENT_FEE =
+  "card.risk_control.network_protection.enrollment_fee.charged";
+/** About no card: the account pays it for all of its cards. */
+export const MAINTENANCE_FEE =
+  "card.risk_control.network_protection.maintenance_fee.charged";
+
 export const whole: Readonly<Record<string, Record<string, unknown>>> = {
   [STATUS]: {
     card_id: "card-1",
@@ -65,11 +72,12 @@ export const whole: Readonly<Record<string, Record<string, unknown>>> = {
   [CREATE_FAILED]: {},
   ...Object.fromEntries(FAILED_ORDERS.map((name) => [name, {}])),
   ...Object.fromEntries(
-    TRANSACTIONS.map((name) => [
+    [...TRANSACTIONS, CARD_FEE, ENROLLMENT_FEE].map((name) => [
       name,
       { card_id: "card-1", transaction_status: "APPROVED" },
     ]),
   ),
+  [MAINTENANCE_FEE]: { transaction_status: "APPROVED" },
 };
 
 export function decodeText(text: string): Decoded {

@@ -1,5 +1,5 @@
 import type { TransactionReported } from "../../domain/card-event.ts";
-import { TRANSACTION_KINDS } from "../../domain/counted-kinds.ts";
+import { FEE_KINDS, TRANSACTION_KINDS } from "../../domain/counted-kinds.ts";
 import type { ValuesOf } from "../fields.ts";
 import {
   listOf,
@@ -66,7 +66,7 @@ const transactionFields = {
 };
 
 interface About {
-  readonly cardId: string;
+  readonly cardId: string | undefined;
   readonly kind: string;
   readonly status: string;
 }
@@ -121,7 +121,7 @@ function report(
 }
 
 /** Approved, declined or pending, although UQPAY's page says "approved" of an authorization: the status in it tells. */
-function transactionType(name: string, kind: string): EventType {
+function transactionOfCard(name: string, kind: string): EventType {
   const fields = {
     ...transactionFields,
     card_id: required(readId),
@@ -134,15 +134,32 @@ function transactionType(name: string, kind: string): EventType {
 }
 
 const FAMILY = "issuing.transaction.";
+const PROTECTION = "card.risk_control.network_protection.";
 
-/** UQPAY's page lists them (card issuance v1.6, transaction webhook). */
-export const transactions: readonly EventType[] = TRANSACTION_KINDS.map(
-  (kind) => transactionType(FAMILY + kind, kind),
-);
+/** UQPAY's page lists those of the family (card issuance v1.6, transaction webhook). */
+export const transactions: readonly EventType[] = [
+  ...TRANSACTION_KINDS.map((kind) => transactionOfCard(FAMILY + kind, kind)),
+  transactionOfCard("issuing.fee.card", FEE_KINDS.card),
+  transactionOfCard(`${PROTECTION}enrollment_fee.charged`, FEE_KINDS.network),
+  eventType(
+    `${PROTECTION}maintenance_fee.charged`,
+    // The account pays it for all of its cards.
+    {
+      ...transactionFields,
+      card_id: optional(readId),
+      transaction_status: required(readStatus),
+    },
+    (data, context) => {
+      const { card_id: cardId, transaction_status: status } = data;
+      const kind = FEE_KINDS.network;
+      return report(data, { cardId, kind, status }, context);
+    },
+  ),
+];
 
 /**
- * Names of the family that no page lists, or lists without a transaction in it (`not.supported`): what tells of a card
- * and of a status is a transaction of that kind, and no field must be there.
+ * Names of the family that no page lists, or lists without a transaction in it (`not.supported`): what tells of a status
+ * is a transaction of that kind, and no field must be there.
  */
 export const otherTransaction = eventType(
   `${FAMILY}*`,
@@ -153,7 +170,7 @@ export const otherTransaction = eventType(
   },
   (data, context) => {
     const { card_id: cardId, transaction_status: status } = data;
-    if (cardId === undefined || status === undefined) return undefined;
+    if (status === undefined) return undefined;
     const kind = context.eventType.slice(FAMILY.length);
     return report(data, { cardId, kind, status }, context);
   },

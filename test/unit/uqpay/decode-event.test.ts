@@ -23,6 +23,9 @@ import {
   AUTHORIZATION,
   whole,
   REFUND,
+  CARD_FEE,
+  ENROLLMENT_FEE,
+  MAINTENANCE_FEE,
   decodeText,
   decode,
   decodeRaw,
@@ -334,7 +337,7 @@ describe("a type without a handler", () => {
   test.each([
     "card.activated",
     "card.closed",
-    "issuing.fee.card",
+    "issuing.fee.other",
     "issuing.transaction.",
     "ISSUING.TRANSACTION.REFUND",
     "CARD.UPDATE.SUCCEEDED",
@@ -432,6 +435,9 @@ describe("what a handled type requires", () => {
     [REMOVED, ["card_id"]],
     [AUTHORIZATION, ["card_id", "transaction_status"]],
     [REFUND, ["card_id", "transaction_status"]],
+    [CARD_FEE, ["card_id", "transaction_status"]],
+    [ENROLLMENT_FEE, ["card_id", "transaction_status"]],
+    [MAINTENANCE_FEE, ["transaction_status"]],
   ])("%s requires %j", (eventType, fields) => {
     for (const absent of [undefined, null, ""]) {
       const nothing = Object.fromEntries(

@@ -26,6 +26,9 @@ import {
   FAILED_ORDERS,
   AUTHORIZATION,
   TRANSACTIONS,
+  CARD_FEE,
+  ENROLLMENT_FEE,
+  MAINTENANCE_FEE,
   decodeText,
   decode,
   decodeRaw,
@@ -222,8 +225,12 @@ describe("an optional field that cannot be read", () => {
     [ENROLLED]: protectionFields,
     [REMOVED]: protectionFields,
     ...Object.fromEntries(
-      TRANSACTIONS.map((name) => [name, transactionFields]),
+      [...TRANSACTIONS, CARD_FEE, ENROLLMENT_FEE].map((name) => [
+        name,
+        transactionFields,
+      ]),
     ),
+    [MAINTENANCE_FEE]: [...transactionFields, ["card_id", "id"]],
   };
 
   test.each(Object.keys(fieldsByType))(

@@ -1,10 +1,13 @@
 import { describe, expect, test } from "@jest/globals";
 import { transactions } from "../../../src/projections/transactions.ts";
 import { cards } from "../../../src/projections/cards.ts";
-import { toRow } from "../../../src/projections/rows.ts";
+import { statementsIn, toRow } from "../../../src/projections/rows.ts";
 import { decodeEvent } from "../../../src/uqpay/decode-event.ts";
 import {
   AUTHORIZATION,
+  CARD_FEE,
+  ENROLLMENT_FEE,
+  MAINTENANCE_FEE,
   decode,
   decodeText,
   eventIn,
@@ -36,6 +39,8 @@ describe("a transaction", () => {
     [`${FAMILY}atm.deposit`, "atm.deposit"],
     [`${FAMILY}chargeback.credit`, "chargeback.credit"],
     [`${FAMILY}chargeback.debit`, "chargeback.debit"],
+    [CARD_FEE, "fee"],
+    [ENROLLMENT_FEE, "network_protection_fee"],
     [`${FAMILY}declined`, "declined"],
     [`${FAMILY}Some.new_Word`, "Some.new_Word"],
   ])("of type %s is of kind %s", (eventType, kind) => {
@@ -94,12 +99,67 @@ describe("a transaction", () => {
   });
 });
 
+describe("a transaction that names no card", () => {
+  test.each([
+    [MAINTENANCE_FEE, "network_protection_fee"],
+    [`${FAMILY}some.new.word`, "some.new.word"],
+  ])("is a row of no card, and says nothing of any: %s", (type, kind) => {
+    const event = eventIn(
+      decode(type, {
+        account_id: "account-1",
+        transaction_status: "APPROVED",
+        card_available_balance: "5",
+      }),
+    );
+
+    expect(
+      toRow(transactions, knownAfter(transactions, [event])),
+    ).toMatchObject({
+      kind,
+      card_id: null,
+      account_id: "account-1",
+      card_available_balance: "5",
+    });
+    expect(statementsIn(cards, [event])).toEqual([]);
+  });
+});
+
+describe("a fee", () => {
+  test("without an id of its own has that of the event's source, and its reference beside it", () => {
+    const event = eventIn(
+      decode(
+        CARD_FEE,
+        { reference_id: "ledger-1", remark: "maintenance fee" },
+        { source_id: "source-1" },
+      ),
+    );
+
+    expect(
+      toRow(transactions, knownAfter(transactions, [event])),
+    ).toMatchObject({
+      transaction_id: "source-1",
+      kind: "fee",
+      reference_id: "ledger-1",
+      remark: "maintenance fee",
+    });
+  });
+
+  test("of network protection leaves the card's balance: whose balance_amount is, UQPAY does not say", () => {
+    const event = eventIn(decode(ENROLLMENT_FEE, { balance_amount: 49 }));
+
+    expect(toRow(cards, cardAfter(event))).toMatchObject({
+      available_balance: null,
+    });
+  });
+});
+
 describe("a name of the family that no page shows with a transaction", () => {
   test.each([
     ["not.supported", {}],
     ["not.supported", { card_id: "card-1" }],
     ["some.new.word", { card_id: "card-1", transaction_status: "" }],
     ["some.new.word", { card_id: null, transaction_status: null }],
+    ["some.new.word", { account_id: "account-1", billing_amount: "5" }],
     ["declined", { card_id: "card-1" }],
   ])("%s that says %j is ignored, not refused", (kind, data) => {
     expect(decode(FAMILY + kind, data)).toMatchObject({
