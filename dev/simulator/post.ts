@@ -15,12 +15,13 @@ export function createPost(
   signal: AbortSignal,
 ) {
   const slots = createSlots(MOST_AT_ONCE);
-  let setUrl: (url: string) => void = () => undefined;
-  let url = new Promise<string>((resolve) => (setUrl = resolve));
+  let url: string | undefined;
+  let setKnown: () => void = () => undefined;
+  const known = new Promise<void>((resolve) => (setKnown = resolve));
   return {
     sendTo: (target: string) => {
-      setUrl(target);
-      url = Promise.resolve(target);
+      url = target;
+      setKnown();
     },
     /** @param signedAtMs undefined: signed when it is sent */
     send: async (
@@ -28,11 +29,12 @@ export function createPost(
       signedAtMs: number | undefined,
       slowMs: number,
     ): Promise<Answer> => {
-      const target = await unlessAborted(url, signal);
+      if (url === undefined) await unlessAborted(known, signal);
       const free = await slots.take();
       try {
+        signal.throwIfAborted();
         const timeMs = signedAtMs ?? nowMs();
-        return await post(target, body, secret, timeMs, slowMs, signal);
+        return await post(url ?? "", body, secret, timeMs, slowMs, signal);
       } finally {
         free();
       }

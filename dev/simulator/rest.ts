@@ -59,7 +59,7 @@ export function createRest(options: RestOptions): Router {
   const inOrder = createListOrder(options);
   routes.get("/v1/issuing/cards", (request, response) => {
     const cards = inOrder(world.cards(shownAtMs(options)));
-    answerPage(request, response, cards.map(listedCard));
+    answerPage(request, response, cards, listedCard);
   });
   routes.get("/v1/issuing/cards/:id", ({ params }, response) => {
     const card = world.card(params.id, shownAtMs(options));
@@ -78,7 +78,7 @@ export function createRest(options: RestOptions): Router {
       .filter(({ atMs }) => atMs >= since && atMs <= until)
       .filter((one) => cardId === undefined || one.cardId === cardId)
       .toReversed();
-    answerPage(request, response, found.map(transactionAnswer));
+    answerPage(request, response, found, transactionAnswer);
   });
   routes.get("/v1/issuing/transactions/:id", ({ params }, response) => {
     const found = world.transaction(params.id);
@@ -167,10 +167,11 @@ function timeOf(value: unknown, otherwise: number): number {
   return Number.isNaN(ms) ? otherwise : ms;
 }
 
-function answerPage(
+function answerPage<Item>(
   { query }: Request,
   response: Response,
-  all: readonly object[],
+  all: readonly Item[],
+  show: (item: Item) => object,
 ): void {
   const size = Number(query["page_size"]);
   const page = Number(query["page_number"]);
@@ -191,7 +192,7 @@ function answerPage(
   response.json({
     total_pages: Math.ceil(all.length / size),
     total_items: all.length,
-    data: all.slice((page - 1) * size, page * size),
+    data: all.slice((page - 1) * size, page * size).map(show),
   });
 }
 

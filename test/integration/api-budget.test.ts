@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { createSimulator } from "../../dev/simulator/simulator.ts";
 import { closeBudget, takeCall } from "../../src/store/api-budget.ts";
+import { createUqpayApi } from "../../src/uqpay/api/client.ts";
 import type { TestDatabase } from "../support/database.ts";
 import { createTestDatabase } from "../support/database.ts";
 import type { TestStore } from "../support/store.ts";
@@ -184,6 +186,52 @@ describe("a budget that UQPAY has closed", () => {
     const waitMs = await takeCall(db, 120);
     expect(waitMs).toBeGreaterThan(290_000);
     expect(waitMs).toBeLessThanOrEqual(300_000);
+  });
+});
+
+describe("two instances that ask one UQPAY", () => {
+  test("both stop for the 429 that one of them got, and never exceed the allowance together", async () => {
+    // Two seconds before the end of a minute by UQPAY's clock.
+    const startedAt = Date.now();
+    const calledAt: number[] = [];
+    const simulator = await createSimulator({
+      secret: "whsec_nobody_listens",
+      nowMs: () => 1_800_000_058_000 + Date.now() - startedAt,
+      tell: () => calledAt.push(performance.now()),
+    });
+    const apis = [instance(), instance()].map(({ db }) =>
+      createUqpayApi({
+        baseUrl: simulator.apiBaseUrl,
+        clientId: simulator.clientId,
+        apiKey: simulator.apiKey,
+        budget: {
+          take: () => takeCall(db, 1_200),
+          closeFor: (pauseMs) => closeBudget(db, pauseMs),
+        },
+        nowMs: Date.now,
+        random: Math.random,
+        retry: { maxAttempts: 3, firstDelayMs: 1, maxDelayMs: 1 },
+      }),
+    );
+    const [one, other] = [apis[0]!, apis[1]!];
+    await other.listCards(1);
+    simulator.faults.next("rate-limited");
+
+    const limited = one.listCards(1);
+    while (calledAt.length < 2) await sleep(5);
+    await sleep(100);
+    await Promise.all([
+      limited,
+      ...Array.from({ length: 30 }, () => other.listCards(1)),
+    ]);
+    await simulator.stop();
+
+    const [, refusedAt = 0, ...later] = calledAt;
+    expect(Math.min(...later) - refusedAt).toBeGreaterThan(500);
+    // One each 50 ms, and three at once.
+    const lastedMs = Math.max(...later) - Math.min(...later);
+    expect(later).toHaveLength(31);
+    expect(lastedMs).toBeGreaterThan(27 * 50);
   });
 });
 
