@@ -85,6 +85,7 @@ begin
           to_regclass('public.transaction_cards'),
           to_regclass('public.api_budget'),
           to_regclass('public.card_orders'),
+          to_regclass('public.cardholders'),
           to_regclass('public.events_without_card'),
           to_regclass('public.mcc_declines')
         )
@@ -138,6 +139,10 @@ begin
   if to_regclass('public.card_orders') is not null then
     grant select, insert, update on card_orders, events_without_card to uqpay_writer;
     grant select on card_orders to uqpay_reader;
+  end if;
+  if to_regclass('public.cardholders') is not null then
+    grant select, insert, update on cardholders to uqpay_writer;
+    grant select on cardholders to uqpay_reader;
   end if;
 end
 $$;

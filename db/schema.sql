@@ -43,6 +43,26 @@ create table card_orders (
 );
 CREATE INDEX card_orders_by_card ON public.card_orders USING btree (card_id) WHERE (card_id IS NOT NULL);
 
+-- The projection: one row a cardholder, with its status. No name, address, number or date of birth. The bodies of its events are not kept, so verify and rebuild take it as it is.
+create table cardholders (
+  -- UQPAY's id of the cardholder.
+  cardholder_id text collate "C" not null,
+  -- SUCCESS, FAILED, INCOMPLETE or PENDING, or another word that UQPAY uses.
+  cardholder_status text,
+  -- How the identity check stands, in UQPAY's words, such as PASSED.
+  idv_status text,
+  -- When UQPAY last announced a change of status; where it never did, when the status was last seen.
+  status_changed_at timestamp with time zone,
+  -- The event that says the latest of it: see webhook_events.
+  event_id text collate "C" not null,
+  -- When this row was last written.
+  updated_at timestamp with time zone not null default now(),
+  -- Which event set which column, as in cards.
+  field_clocks jsonb not null,
+  constraint cardholders_pkey PRIMARY KEY (cardholder_id),
+  constraint cardholders_field_clocks_by_column CHECK ((jsonb_typeof(field_clocks) = 'object'::text))
+);
+
 -- The projection: one row a card, what all events so far say of it. The same events give the same row in any order and any number. NULL is "not known".
 create table cards (
   -- UQPAY's id of the card.
@@ -170,7 +190,7 @@ create table quarantined_events (
   event_type text,
   -- What is wrong, as [{"path": "data.card_id", "message": "…"}]; NULL unless the reason is invalid_payload.
   issues jsonb,
-  -- The exact bytes that were signed, but for card numbers in the clear and security codes (see webhook_events). NULL where they carry a one-time password, an activation code or a key.
+  -- The exact bytes that were signed, but for card numbers in the clear, security codes and what tells of a cardholder (see webhook_events). NULL where they carry a one-time password, an activation code or a key, or cannot be read and seem to tell of a cardholder.
   body bytea,
   -- SHA-256 of the bytes as they were signed (keyed where the body is not kept as such, as in webhook_events).
   body_sha256 bytea not null,
@@ -303,7 +323,7 @@ create table webhook_events (
   source_id text,
   -- The card that the event is about, where its data names one.
   card_id text collate "C",
-  -- The exact text that was signed, so body::jsonb is the event (behind a byte order mark, where one was sent). NULL for event types that carry a one-time password, an activation code or a key, and after retention. A card number that came in the clear is masked in it, and for a security code it has null.
+  -- The exact text that was signed, so body::jsonb is the event (behind a byte order mark, where one was sent). NULL for event types that carry a one-time password, an activation code or a key, and after retention; for events about a cardholder once they are applied, and until then no more than status and time. A card number that came in the clear is masked in it, and for a security code it has null.
   body text,
   -- SHA-256 of the body as it was signed, to tell a redelivery from another event under the same id. Where the body is not kept, or not as it was signed, a keyed hash (HMAC-SHA256 with the webhook secret), since a plain one would give a short code away.
   body_sha256 bytea not null,

@@ -36,8 +36,10 @@ import {
   takeWaitingEvents,
 } from "./store/waiting-events.ts";
 import { lockRows, selectRows, upsertRows } from "./store/projection-rows.ts";
+import { dropBodies } from "./store/retention.ts";
 import { noteEventsWithoutCard } from "./store/events-without-card.ts";
 import { saveSharedTransactions } from "./store/shared-transactions.ts";
+import type { Decoded } from "./uqpay/decode-event.ts";
 import { decodeKeptEvent } from "./uqpay/decode-event.ts";
 
 /** An event that was applied now: what there is to tell of it, and no more, since it is held until the commit. */
@@ -292,8 +294,13 @@ async function reconcileTogether(
     if (waiting.length === 0) return [];
     const ids = waiting.map(({ eventId }) => eventId);
     checkpoint("applying", ids);
-    const events = waiting.map(decodeWaiting);
+    const decoded = waiting.map(decodeWaiting);
+    const events = decoded.map(({ event }) => event);
     await project(trx, events, projections);
+    await dropBodies(
+      trx,
+      decoded.filter(({ isPersonal }) => isPersonal).map(idOfEvent),
+    );
     checkpoint("applied", ids);
     return events.map(tell);
   });
@@ -311,11 +318,17 @@ function tell(event: CardEvent): Reconciled {
   return { eventId, cardId, kind, receivedAt, isUnknownDecline };
 }
 
-function decodeWaiting(waiting: WaitingEvent): CardEvent {
+type KnownEvent = Extract<Decoded, { readonly kind: "known" }>;
+
+function idOfEvent({ event }: KnownEvent): string {
+  return event.eventId;
+}
+
+function decodeWaiting(waiting: WaitingEvent): KnownEvent {
   const decoded = decodeKeptEvent(waiting.body, waiting);
   switch (decoded.kind) {
     case "known":
-      return decoded.event;
+      return decoded;
     // It was well-formed when it was received, so the code or the body has changed since: a person must look.
     case "unhandled":
       throw new UndecodableEventError("no longer of a type that has a handler");

@@ -8,6 +8,7 @@ import type { EventFilter } from "../store/event-records.ts";
 import { listEvents } from "../store/event-records.ts";
 import type { QuarantineFilter } from "../store/quarantine-records.ts";
 import { listQuarantine } from "../store/quarantine-records.ts";
+import { hasHandler } from "../uqpay/event-types/index.ts";
 import type { Frame, Outcome } from "./frame.ts";
 import { UsageError } from "./frame.ts";
 import {
@@ -164,15 +165,18 @@ async function findTargets(
     });
   }
   const state = choice.failed === true ? "failed" : choice.state;
-  const eventIds = isNamed
-    ? ids
-    : (await listEvents(db, { ...filter, state }, limit)).map(
-        ({ eventId }) => eventId,
-      );
-  return eventIds.map((eventId) => ({
+  const events = isNamed
+    ? ids.map((eventId) => ({ eventId, eventType: undefined }))
+    : await listEvents(db, { ...filter, state }, limit);
+  return events.map(({ eventId, eventType }) => ({
     name: eventId,
     ids: { event_id: eventId },
-    replay: (isDryRun) => replayEvent(db, eventId, isDryRun),
+    replay: async (isDryRun) => {
+      const end = await replayEvent(db, eventId, isDryRun);
+      // Among all that were ignored those are no finding of which nothing was to be applied.
+      const isIgnored = eventType !== undefined && !hasHandler(eventType);
+      return end.kind === "no-body" && isIgnored ? { kind: "ignored" } : end;
+    },
   }));
 }
 

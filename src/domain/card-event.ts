@@ -8,6 +8,7 @@ export type CardEvent =
   | CardObserved
   | PinBlocked
   | OrderFailed
+  | CardholderReported
   | TransactionReported;
 
 /**
@@ -72,6 +73,18 @@ export interface OrderFailed extends Origin, OfOrder {
   readonly kind: "order-failed";
 }
 
+/** A cardholder's status, and nothing else of the person. */
+export interface CardholderReported extends Origin {
+  readonly kind: "cardholder-reported";
+  readonly cardId: undefined;
+  readonly cardholderId: string;
+  readonly happenedAt: Instant | undefined;
+  /** True: UQPAY announced that the status has changed. False: it was seen in passing. */
+  readonly isAnnounced: boolean;
+  /** What it states: columns of `cardholders`. */
+  readonly cardholder: Facts;
+}
+
 /** Money moved or was asked for: an authorization, what became of it, a fee. Also says a little about the card. */
 export interface TransactionReported extends Origin {
   readonly kind: "transaction-reported";
@@ -94,6 +107,7 @@ export function ownTimeOf(event: CardEvent): Instant | undefined {
     case "status-announced":
       return event.changedAt;
     case "transaction-reported":
+    case "cardholder-reported":
       return event.happenedAt;
     case "card-observed":
       return event.observedAt;

@@ -41,6 +41,7 @@ export const COUNTED_KINDS: readonly string[] = [
     "card-observed": true,
     "pin-blocked": true,
     "order-failed": true,
+    "cardholder-reported": true,
     "transaction-reported": true,
   } satisfies Record<CardEvent["kind"], true>),
   ...COUNTED.values(),

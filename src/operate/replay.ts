@@ -10,6 +10,7 @@ import { lowerSignedTimes } from "../store/earlier-copies.ts";
 import { describeError } from "../store/errors.ts";
 import { insertLateEvent, lockEvent } from "../store/event-records.ts";
 import { findStoredDigest, markReplayed } from "../store/inbox.ts";
+import { dropBodies, dropQuarantinedBody } from "../store/retention.ts";
 import { lockRows } from "../store/projection-rows.ts";
 import { findQuarantinedTimes } from "../store/quarantine.ts";
 import type { QuarantineRecord } from "../store/quarantine-records.ts";
@@ -19,6 +20,7 @@ import {
 } from "../store/quarantine-records.ts";
 import type { Issue } from "../uqpay/decode-event.ts";
 import { decodeEvent, decodeKeptEvent } from "../uqpay/decode-event.ts";
+import { mayBePersonal } from "../uqpay/event-types/index.ts";
 import type { ColumnChange } from "./row-changes.ts";
 import { compareTables, readTables } from "./row-changes.ts";
 
@@ -35,7 +37,7 @@ export type Replay =
   | { readonly kind: "still-invalid"; readonly issues: readonly Issue[] }
   /** Another content under this id is stored; which of the two is true, a person must find out. */
   | { readonly kind: "conflict" }
-  /** Nothing to apply: a sensitive type, or dropped by retention. */
+  /** Nothing to apply: a sensitive type, or dropped by retention, or since it told of a person. */
   | { readonly kind: "no-body" }
   | { readonly kind: "not-found" }
   | { readonly kind: "failed"; readonly error: string };
@@ -63,6 +65,7 @@ export async function replayEvent(
     if (decoded.kind !== "known") return { kind: "ignored" };
     const changes = await applyAndCompare(trx, decoded.event, projections);
     await markReplayed(trx, eventId, decoded.unreadable);
+    if (decoded.isPersonal) await dropBodies(trx, [eventId]);
     return { kind: "applied", changes };
   });
 }
@@ -88,8 +91,11 @@ export async function replayQuarantined(
     if (kept === undefined) return { kind: "not-found" };
     const replay = await takeIn(trx, kept, projections);
     const resolution = RESOLUTIONS[replay.kind];
-    if (resolution !== undefined)
+    if (resolution !== undefined) {
       await resolveQuarantined(trx, [id], resolution);
+      if (mayBePersonal(kept.eventType ?? ""))
+        await dropQuarantinedBody(trx, id);
+    }
     return replay;
   });
 }
@@ -118,10 +124,11 @@ async function takeIn(
     return { kind: "still-invalid", issues: decoded.issues };
 
   const isHandled = decoded.kind === "known";
+  const isPersonal = isHandled && decoded.isPersonal;
   const isNew = await insertLateEvent(trx, {
     ...decoded.envelope,
     cardId: decoded.cardId,
-    body: decoded.isSensitive ? undefined : decoded.text,
+    body: decoded.isSensitive || isPersonal ? undefined : decoded.text,
     bodySha256: kept.bodySha256,
     signedAt,
     receivedAt: kept.receivedAt,

@@ -1,4 +1,4 @@
-import type { CardEvent } from "../domain/card-event.ts";
+import type { CardEvent, Facts } from "../domain/card-event.ts";
 import { ownTimeOf } from "../domain/card-event.ts";
 import { clockOf } from "../domain/clock.ts";
 import type { Json } from "../domain/json.ts";
@@ -72,12 +72,12 @@ function firstSeenIn(event: EventEnvelope): Registers {
   return statedAt(clockOf(event), { first_seen_at: event.signedAt });
 }
 
-type EventOfCard = Exclude<CardEvent, { readonly kind: "order-failed" }> & {
+type EventOfCard = Extract<CardEvent, { readonly facts: Facts }> & {
   readonly cardId: string;
 };
 
 function isOfCard(event: CardEvent): event is EventOfCard {
-  return event.kind !== "order-failed" && event.cardId !== undefined;
+  return "facts" in event && event.cardId !== undefined;
 }
 
 function registersIn(event: EventOfCard): Registers {

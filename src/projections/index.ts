@@ -1,4 +1,5 @@
 import { cardOrders } from "./card-orders.ts";
+import { cardholders } from "./cardholders.ts";
 import { cards } from "./cards.ts";
 import type { Projection } from "./projection.ts";
 import { transactions } from "./transactions.ts";
@@ -8,4 +9,5 @@ export const PROJECTIONS: readonly Projection[] = [
   cards,
   transactions,
   cardOrders,
+  cardholders,
 ];

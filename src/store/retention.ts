@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import type { Database } from "./database.ts";
+import type { Database, Transaction } from "./database.ts";
 
 /**
  * Drops the bodies of events that were received before, oldest first. The rows stay: their ids are the
@@ -25,6 +25,27 @@ export async function dropOldBodies(
     )
   `.execute(db);
   return Number(result.numAffectedRows ?? 0);
+}
+
+/** Drops the bodies of these events, whatever their age. */
+export async function dropBodies(
+  trx: Transaction,
+  eventIds: readonly string[],
+): Promise<void> {
+  if (eventIds.length === 0) return;
+  await sql`
+    update webhook_events set body = null where event_id = any(${eventIds}::text[])
+  `.execute(trx);
+}
+
+/** Drops the body of a quarantined delivery. */
+export async function dropQuarantinedBody(
+  trx: Transaction,
+  id: string,
+): Promise<void> {
+  await sql`update quarantined_events set body = null where id = ${id}`.execute(
+    trx,
+  );
 }
 
 /** The same for quarantined deliveries that were dealt with; an open one is kept until an operator closes it. */

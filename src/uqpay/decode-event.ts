@@ -8,8 +8,13 @@ import {
 } from "./card-secrets.ts";
 import type { Envelope } from "./envelope.ts";
 import { envelopeFields, toEnvelope } from "./envelope.ts";
+import type { EventType } from "./event-types/event-type.ts";
 import { eventType } from "./event-types/event-type.ts";
-import { findEventType, optionalFields } from "./event-types/index.ts";
+import {
+  findEventType,
+  mayBePersonal,
+  optionalFields,
+} from "./event-types/index.ts";
 import type { Issue } from "./fields.ts";
 import {
   isObject,
@@ -49,7 +54,7 @@ export interface DeliveryTimes {
 interface EventText {
   /** The exact text that was signed, or what may be kept of it. */
   readonly text: string;
-  /** True when a card's number was masked in the text, or a code was taken out of it. */
+  /** True when a card's number was masked in the text, or something was taken out of it. */
   readonly isRedacted: boolean;
 }
 
@@ -67,7 +72,12 @@ export interface DecodedEvent extends Legible {
 }
 
 export type Decoded =
-  | (DecodedEvent & { readonly kind: "known"; readonly event: CardEvent })
+  | (DecodedEvent & {
+      readonly kind: "known";
+      readonly event: CardEvent;
+      /** True when the text must not be kept once the event is applied. */
+      readonly isPersonal: boolean;
+    })
   /** Well-formed, of a type that has no handler. */
   | (DecodedEvent & { readonly kind: "unhandled" })
   | (Legible & {
@@ -119,19 +129,61 @@ export function decodeKeptEvent(
     cardId: idIn(data, "card_id"),
     ...kept,
   };
+  const isPersonal = type.isPersonal === true;
   if ("issues" in inner) {
     const { issues } = inner;
-    return { kind: "malformed", ...legible, eventId, eventType, issues };
+    const isSensitive = legible.isSensitive || isPersonal;
+    return {
+      kind: "malformed",
+      ...legible,
+      isSensitive,
+      eventId,
+      eventType,
+      issues,
+    };
   }
   const { event } = inner;
   const unreadable = [...outer.unreadable, ...inner.unreadable];
   return event === undefined
     ? { kind: "unhandled", ...legible, envelope, unreadable }
-    : { kind: "known", ...legible, envelope, unreadable, event };
+    : {
+        kind: "known",
+        ...legible,
+        ...(isPersonal && withoutPerson(envelope, type, data, unreadable)),
+        envelope,
+        unreadable,
+        event,
+        isPersonal,
+      };
+}
+
+/** The event again, of no more than what was read of it: the same event by the same rules. */
+function withoutPerson(
+  envelope: Envelope,
+  type: EventType,
+  data: Readonly<Record<string, unknown>>,
+  unreadable: readonly Issue[],
+): EventText {
+  const lost = new Set(unreadable.map(({ path }) => path));
+  const read = type.fieldNames
+    .filter((name) => !lost.has(`data.${name}`))
+    .map((name) => [name, data[name]]);
+  const text = JSON.stringify({
+    version: envelope.version,
+    event_name: envelope.eventName,
+    event_type: envelope.eventType,
+    event_id: envelope.eventId,
+    source_id: envelope.sourceId,
+    data: Object.fromEntries(read) as Readonly<Record<string, unknown>>,
+  });
+  return { text, isRedacted: true };
 }
 
 function notJson(text: string): Decoded {
-  return { kind: "not-json", isSensitive: mayHoldCardSecret(text) };
+  return {
+    kind: "not-json",
+    isSensitive: mayHoldCardSecret(text) || mayBePersonal(text),
+  };
 }
 
 /** Of an envelope that is refused, what can be read is told. */
@@ -147,7 +199,9 @@ function withoutEnvelope(
   return {
     kind: "malformed",
     ...kept,
-    isSensitive: names.some((name) => isSensitive(name, false, kept.text)),
+    isSensitive:
+      names.some((name) => isSensitive(name, false, kept.text)) ||
+      mayBePersonal(names.join(" ")),
     eventId: idIn(fields, "event_id"),
     eventType,
     cardId: idIn(data, "card_id"),

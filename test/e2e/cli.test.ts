@@ -5,6 +5,7 @@ import {
   aCardUpdate,
   aStatusUpdate,
   anMccDecline,
+  aRecharge,
   anOtp,
   deliver,
 } from "../support/deliveries.ts";
@@ -364,6 +365,31 @@ describe("replay", () => {
     expect(ended.out).toContain(
       `${event.event_id}: applied, changes nothing\n`,
     );
+  });
+
+  test("of what was ignored gives that its effect which has a handler now, and passes over the rest", async () => {
+    const recharge = aRecharge();
+    await tell(recharge, anOtp());
+    await service.rows("delete from cards where card_id = $1", [
+      recharge.data["card_id"],
+    ]);
+    await service.rows(
+      "update webhook_events set state = 'ignored' where event_id = $1",
+      [recharge.event_id],
+    );
+
+    const ended = await cli(["replay", "--state", "ignored"]);
+
+    expect(ended).toMatchObject({ code: 0, err: "" });
+    expect(ended.out).toContain(`${recharge.event_id}: applied\n`);
+    expect(ended.out).toMatch(/^\d+ of a type that has no handler$/m);
+    expect(ended.out).toMatch(/ replayed, 0 of them could not be applied\n$/);
+    expect(
+      await service.rows(
+        "select available_balance from cards where card_id = $1",
+        [recharge.data["card_id"]],
+      ),
+    ).toEqual([{ available_balance: "242" }]);
   });
 
   test("of what cannot be applied says why of each, and ends with 1", async () => {

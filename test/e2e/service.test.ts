@@ -45,6 +45,8 @@ const ANSWERS: Readonly<Record<string, string>> = {
   "card.update.succeeded--docs-v1.6-webhook-card-updated": "200 accepted",
   "card.update.succeeded--sdk-go-issuing_test": "200 accepted",
   "card.withdraw.succeeded--docs-v1.6-webhook-card-withdraw": "200 accepted",
+  "cardholder.kyc.status_changed--docs-v1.6-webhook": "200 accepted",
+  "cardholder.updated--docs-v1.6-webhook": "200 accepted",
   "issuing.transaction.authorization--docs-readme-mcc-controls-declined-truncated":
     "422 invalid_payload",
   "issuing.transaction.authorization--docs-v1.6-spending-controls-mcc-declined":
@@ -169,9 +171,10 @@ describe.each(queueKinds.filter(isAvailable))(
         );
         const kept = rows.map((row) => [row["event_id"], row["body"]]);
         const expected = rows.map((row) => {
-          const isSensitive = /otp$|activation\.code$|^issuing\.report/.test(
-            String(row["event_type"]),
-          );
+          const isSensitive =
+            /otp$|activation\.code$|^issuing\.report|^cardholder/.test(
+              String(row["event_type"]),
+            );
           return [
             row["event_id"],
             isSensitive ? null : bodies.get(String(row["event_id"])),

@@ -29,6 +29,7 @@ import type { TestDatabase } from "../support/database.ts";
 import { createTestDatabase } from "../support/database.ts";
 import {
   aCardUpdate,
+  aCardholderEvent,
   aPinBlock,
   aRecharge,
   anOrderFailure,
@@ -196,6 +197,30 @@ const orderFailure = fc
       ),
   }));
 
+/**
+ * Of no card, and its body is gone once it is applied. Each at a time of its own: what a tie takes from it nobody knows
+ * any more when a copy that was signed earlier decides the tie otherwise.
+ */
+const cardholderEvent = fc
+  .record({
+    type: fc.constantFrom("kyc.status_changed" as const, "updated" as const),
+    signedAtMs,
+    status: maybe(fc.constantFrom("SUCCESS", "PENDING")),
+  })
+  .map(({ type, status, ...draft }): Draft => ({
+    ...draft,
+    write: (run, event_id) =>
+      aCardholderEvent(
+        type,
+        {
+          cardholder_id: `${run} holder`,
+          cardholder_status: status,
+          update_time: `2026-04-12T09:00:00.${/\d+$/.exec(event_id)?.[0] ?? "0"}Z`,
+        },
+        { event_id },
+      ),
+  }));
+
 const pinBlock = fc
   .record({ card: cards, signedAtMs })
   .map(({ card, ...draft }): Draft => ({
@@ -262,6 +287,7 @@ const anyDraft = fc.oneof(
   cardUpdate,
   recharge,
   orderFailure,
+  cardholderEvent,
   pinBlock,
   transaction,
 );

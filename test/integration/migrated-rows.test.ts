@@ -6,6 +6,7 @@ import {
   rebuildProjections,
   verifyProjections,
 } from "../../src/operate/recompute.ts";
+import { replayEvent } from "../../src/operate/replay.ts";
 import type { ColumnChange } from "../../src/operate/row-changes.ts";
 import type { TestDatabase } from "../support/database.ts";
 import { createEmptyDatabase } from "../support/database.ts";
@@ -133,6 +134,53 @@ describe("what a migration makes of the rows that are there", () => {
       expect.arrayContaining(old.map(({ column }) => column)),
     );
     expect(differences.changes).toEqual([]);
+  });
+
+  test("what a database of version 0.1 ignored takes effect when it is replayed, and what was personal of it is gone", async () => {
+    const { finish } = await migrateUntil(reader, "quarantine_by_card");
+    await restoreVersion01(reader);
+    await finish();
+    const store = openStore(database.url);
+    await all(rebuildProjections(store.db));
+    const ignored = await reader.rows(
+      "select event_id, event_type from webhook_events where state = 'ignored'",
+    );
+
+    const ends = new Map<string, Set<string>>();
+    for (const { event_id: id, event_type: type } of ignored) {
+      const { kind } = await replayEvent(store.db, String(id), false);
+      const name = String(type);
+      ends.set(name, new Set([...(ends.get(name) ?? []), kind]));
+    }
+
+    const applied = [...ends]
+      .filter(([, kinds]) => kinds.has("applied"))
+      .map(([type]) => type);
+    expect(applied).toEqual(
+      expect.arrayContaining([
+        "card.PIN.retry.exceed.soft.block",
+        "card.recharge.succeeded",
+        "cardholder.kyc.status_changed",
+      ]),
+    );
+    // The others have no handler, or their bodies had been dropped.
+    expect(["applied", "ignored", "no-body"]).toEqual(
+      expect.arrayContaining([...ends.values()].flatMap((all) => [...all])),
+    );
+    const [row] = await reader.rows(`
+      select (select count(*)::int from cards where pin_blocked_at is not null) as blocked,
+             (select count(*)::int from card_orders where order_type = 'recharge') as recharged,
+             (select count(*)::int from cardholders) as cardholders,
+             (select count(*)::int from webhook_events where event_type like 'cardholder%' and body is not null) as personal`);
+    expect(row).toEqual({
+      blocked: 1,
+      recharged: 1,
+      cardholders: 1,
+      personal: 0,
+    });
+    const { changes } = await all(verifyProjections(store.db));
+    await store.close();
+    expect(changes).toEqual([]);
   });
 });
 

@@ -45,6 +45,7 @@ describe("migrations of an empty database", () => {
     "api_budget",
     "authorizations",
     "card_orders",
+    "cardholders",
     "cards",
     "earlier_copies",
     "events_without_card",

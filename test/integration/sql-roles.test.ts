@@ -35,6 +35,7 @@ const TABLES = [
   "transactions",
   "earlier_copies",
   "card_orders",
+  "cardholders",
   "events_without_card",
 ];
 

@@ -10,6 +10,7 @@ import { earlier } from "../../src/domain/instant.ts";
 import { mergeRegisters } from "../../src/domain/registers.ts";
 import { cardOrders } from "../../src/projections/card-orders.ts";
 import { transactions } from "../../src/projections/transactions.ts";
+import { cardholders } from "../../src/projections/cardholders.ts";
 import { cards, statusFinality } from "../../src/projections/cards.ts";
 import type { Projection } from "../../src/projections/projection.ts";
 import type { KnownRow, Row } from "../../src/projections/rows.ts";
@@ -21,12 +22,14 @@ import {
   transactionEvents,
   cardEvents,
   eventsOfTransactions,
+  cardholderEvents,
   deliveriesOf,
   orderEvents,
 } from "../support/arbitraries.ts";
 import {
   transactionAfter,
   cardAfter,
+  cardholderAfter,
   earliestCopies,
   knownAfter,
   orderAfter,
@@ -121,6 +124,12 @@ const someOrders = fc
     inThree(events, choices, (e) => orderAfter(...e).registers),
   );
 
+const someCardholders = fc
+  .tuple(cardholderEvents, fc.infiniteStream(fc.nat(2)))
+  .map(([events, choices]) =>
+    inThree(events, choices, (e) => cardholderAfter(...e).registers),
+  );
+
 const mergeIn = (projection: Projection) => (a: Registers, b: Registers) =>
   merge(projection, a, b);
 
@@ -138,6 +147,7 @@ describe.each([
   ["cards", someCards, mergeIn(cards)],
   ["transactions", someTransactions, mergeIn(transactions)],
   ["orders", someOrders, mergeIn(cardOrders)],
+  ["cardholders", someCardholders, mergeIn(cardholders)],
 ] as [
   string,
   fc.Arbitrary<[Registers, Registers, Registers]>,
@@ -229,6 +239,18 @@ describe("the same events", () => {
         const received = earliestCopies(deliveries);
         expect(toRow(cardOrders, orderAfter(...received))).toEqual(
           toRow(cardOrders, orderAfter(...events)),
+        );
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("give the same cardholder in any order and any number", () => {
+    fc.assert(
+      fc.property(deliveriesOf(cardholderEvents), ({ events, deliveries }) => {
+        const received = earliestCopies(deliveries);
+        expect(toRow(cardholders, cardholderAfter(...received))).toEqual(
+          toRow(cardholders, cardholderAfter(...events)),
         );
       }),
       { numRuns: 300 },

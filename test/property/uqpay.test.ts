@@ -222,7 +222,7 @@ function isOfOptional(issue: Issue): boolean {
 }
 
 const REQUIRED =
-  /^(?:event_id|event_type|data(?:\.(?:card_id|card_status|update_time|transaction_status|per_transaction_limit|expires_at))?)$/;
+  /^(?:event_id|event_type|data(?:\.(?:card_id|card_status|update_time|transaction_status|per_transaction_limit|expires_at|cardholder_id))?)$/;
 
 describe("decoding", () => {
   test("never throws, for any bytes", () => {
@@ -302,6 +302,7 @@ describe("decoding", () => {
             update_time: "2026-04-12T10:00:00Z",
             per_transaction_limit: "80000",
             expires_at: "2026-05-21T09:30:00Z",
+            cardholder_id: "holder-1",
           };
           const text = JSON.stringify({
             ...outer,

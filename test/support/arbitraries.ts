@@ -2,6 +2,7 @@ import fc from "fast-check";
 import type {
   TransactionReported,
   CardEvent,
+  CardholderReported,
   OrderReported,
   Facts,
 } from "../../src/domain/card-event.ts";
@@ -187,6 +188,27 @@ export const orderEvents = fc.uniqueArray(
   fc.oneof(aFailedOrder, anOrderThatSucceeded),
   withOwnIds,
 );
+
+const aCardholderEvent: fc.Arbitrary<CardholderReported> = fc.record({
+  eventId: anEventId,
+  signedAt: anInstant,
+  receivedAt: anInstant,
+  kind: fc.constant("cardholder-reported" as const),
+  cardId: fc.constant(undefined),
+  cardholderId: fc.constant("holder-1"),
+  happenedAt: fc.option(anInstant, { nil: undefined }),
+  isAnnounced: fc.boolean(),
+  cardholder: fc.record(
+    {
+      cardholder_status: fc.constantFrom("SUCCESS", "PENDING", "FAILED"),
+      idv_status: fc.constantFrom("PASSED", "NEW"),
+    },
+    { requiredKeys: [] },
+  ),
+});
+
+/** Different events about one cardholder. */
+export const cardholderEvents = fc.uniqueArray(aCardholderEvent, withOwnIds);
 
 /** Different events about one authorization. */
 export const transactionEvents = fc.uniqueArray(aTransactionEvent, withOwnIds);

@@ -25,6 +25,8 @@ export const FAILED_ORDERS = [
   "card.withdraw.failed",
   "card.elevate_limit.failed",
 ] as const;
+export const KYC = "cardholder.kyc.status_changed";
+export const HOLDER_UPDATE = "cardholder.updated";
 export const AUTHORIZATION = "issuing.transaction.authorization";
 export const REFUND = "issuing.transaction.refund";
 /** https://developers.uqpay.com/card-issuance/v1.6/webhooks/transaction */
@@ -71,6 +73,8 @@ export const whole: Readonly<Record<string, Record<string, unknown>>> = {
   [REMOVED]: { card_id: "card-1" },
   [CREATE_FAILED]: {},
   ...Object.fromEntries(FAILED_ORDERS.map((name) => [name, {}])),
+  [KYC]: { cardholder_id: "holder-1" },
+  [HOLDER_UPDATE]: { cardholder_id: "holder-1" },
   ...Object.fromEntries(
     [...TRANSACTIONS, CARD_FEE, ENROLLMENT_FEE].map((name) => [
       name,

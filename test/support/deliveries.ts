@@ -78,6 +78,26 @@ export function anOrderFailure(
   return anEvent(`card.${type}.failed`, data, envelope);
 }
 
+export function aCardholderEvent(
+  type: "kyc.status_changed" | "updated",
+  data: Data = {},
+  envelope: Partial<Payload> = {},
+): Payload {
+  return anEvent(
+    `cardholder.${type}`,
+    {
+      cardholder_id: randomUUID(),
+      cardholder_status: "SUCCESS",
+      idv_status: "PASSED",
+      first_name: "Sdk",
+      email: "sdk@example.com",
+      update_time: "2026-04-08T17:01:47+08:00",
+      ...data,
+    },
+    envelope,
+  );
+}
+
 export function aPinBlock(
   data: Data = {},
   envelope: Partial<Payload> = {},

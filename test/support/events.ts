@@ -2,6 +2,7 @@ import { expect } from "@jest/globals";
 import type {
   TransactionReported,
   CardEvent,
+  CardholderReported,
   CardObserved,
   OrderFailed,
   OrderReported,
@@ -11,6 +12,7 @@ import type {
 import type { Instant } from "../../src/domain/instant.ts";
 import { cardOrders } from "../../src/projections/card-orders.ts";
 import { transactions } from "../../src/projections/transactions.ts";
+import { cardholders } from "../../src/projections/cardholders.ts";
 import { cards } from "../../src/projections/cards.ts";
 import type { Projection } from "../../src/projections/projection.ts";
 import type { KnownRow, Row } from "../../src/projections/rows.ts";
@@ -63,6 +65,23 @@ export function aPinBlocked(event: Partial<PinBlocked> = {}): PinBlocked {
     signedAt: at("10:00:00"),
     receivedAt: at("10:00:01"),
     facts: {},
+    ...event,
+  };
+}
+
+export function aCardholderReported(
+  event: Partial<CardholderReported> = {},
+): CardholderReported {
+  return {
+    kind: "cardholder-reported",
+    eventId: "event-1",
+    cardId: undefined,
+    cardholderId: "holder-1",
+    happenedAt: undefined,
+    isAnnounced: true,
+    signedAt: event.happenedAt ?? at("10:00:00"),
+    receivedAt: at("10:00:01"),
+    cardholder: { cardholder_status: "SUCCESS" },
     ...event,
   };
 }
@@ -128,6 +147,10 @@ export function cardAfter(...events: readonly CardEvent[]): KnownRow {
 
 export function orderAfter(...events: readonly CardEvent[]): KnownRow {
   return knownAfter(cardOrders, events);
+}
+
+export function cardholderAfter(...events: readonly CardEvent[]): KnownRow {
+  return knownAfter(cardholders, events);
 }
 
 export function transactionAfter(

@@ -17,10 +17,14 @@ export interface EventContext {
 /** How one of UQPAY's event types becomes an event of ours. */
 export interface EventType {
   readonly name: string;
+  /** All that are read, by their names in `data`. */
+  readonly fieldNames: readonly string[];
   /** Those that never refuse an event, by their paths in the delivered JSON. */
   readonly optionalFields: readonly string[];
   /** It may name a card, and says nothing of it. */
   readonly leavesCardAlone?: true;
+  /** It tells of a person: nothing but the fields that are read is kept, and these only until the event is applied. */
+  readonly isPersonal?: true;
   readonly decode: (
     data: Readonly<Record<string, unknown>>,
     context: EventContext,
@@ -48,6 +52,7 @@ export function eventType<Shape extends Fields>(
 ): EventType {
   return {
     name,
+    fieldNames: Object.keys(fields),
     optionalFields: optionalNames(fields).map((field) => `data.${field}`),
     decode: (data, context) => {
       const read = readFields(fields, data, "data.");

@@ -11,6 +11,7 @@ import { cardPinBlock } from "./card-pin-block.ts";
 import { cardRecharge, cardWithdraw } from "./card-recharge.ts";
 import { cardStatusUpdate } from "./card-status-update.ts";
 import { cardCreate, cardUpdate } from "./card-update.ts";
+import { cardholderStatus, cardholderUpdate } from "./cardholder.ts";
 import {
   isTransactionType,
   otherTransaction,
@@ -34,6 +35,8 @@ const eventTypes: readonly EventType[] = [
   networkProtectionEnrolled,
   networkProtectionRemoved,
   ...failedOrders,
+  cardholderStatus,
+  cardholderUpdate,
   ...transactions,
 ];
 
@@ -50,9 +53,20 @@ export const optionalFields: readonly string[] = [
   ),
 ];
 
+export function hasHandler(name: string): boolean {
+  return findEventType(name) !== undefined;
+}
+
 /** Whether events of a type say nothing of the card that they may name. */
 export function leavesCardAlone(name: string): boolean {
   return findEventType(name)?.leavesCardAlone === true;
+}
+
+/** Whether text that cannot be read seems to be an event that tells of a person. */
+export function mayBePersonal(text: string): boolean {
+  return eventTypes.some(
+    ({ isPersonal, name }) => isPersonal === true && text.includes(name),
+  );
 }
 
 /** @returns undefined for an event type that has no handler */

@@ -21,6 +21,7 @@ import {
   aStatusAnnounced,
   aTransactionReported,
   anOrderFailed,
+  aCardholderReported,
   at,
   cardAfter,
   knownAfter,
@@ -41,6 +42,7 @@ describe("a row", () => {
     const known = knownAfter(projection, [
       aTransactionReported(),
       anOrderFailed(),
+      aCardholderReported(),
     ]);
 
     expect(readRow(projection, toRow(projection, known) ?? {})).toEqual(known);

@@ -20,6 +20,8 @@ import {
   PIN_BLOCK,
   ENROLLED,
   REMOVED,
+  KYC,
+  HOLDER_UPDATE,
   AUTHORIZATION,
   whole,
   REFUND,
@@ -364,6 +366,58 @@ describe("what must not be kept", () => {
     });
   });
 
+  describe.each([KYC, HOLDER_UPDATE])("of %s", (eventType) => {
+    const person = {
+      first_name: "Canary",
+      email: "canary@example.com",
+      cardholder_id: "holder-1",
+      cardholder_status: "SUCCESS",
+      reason: "Canary",
+      idv_status: { canary: 1 },
+      card_id: "card-1",
+    };
+
+    test("all but what is read of the event, which stays the same", () => {
+      const decoded = decode(eventType, person, { source_id: "holder-1" });
+
+      expect(decoded).toMatchObject({
+        kind: "known",
+        isPersonal: true,
+        isRedacted: true,
+        isSensitive: false,
+      });
+      const { text, event } = decoded as unknown as Record<string, string>;
+      expect(text?.toLowerCase()).not.toContain("canary");
+      expect(decodeKeptEvent(String(text), times)).toMatchObject({
+        kind: "known",
+        text,
+        event,
+        unreadable: [],
+      });
+    });
+
+    test.each([
+      ["a field that is required is missing", { cardholder_id: "" }, {}],
+      ["the envelope is broken", {}, { event_id: null }],
+      [
+        "the names are swapped and it is broken",
+        {},
+        { event_id: null, event_type: "ISSUING", event_name: eventType },
+      ],
+    ])("the whole where %s", (_what, data, outer) => {
+      const decoded = decode(eventType, { ...person, ...data }, outer);
+
+      expect(decoded).toMatchObject({ kind: "malformed", isSensitive: true });
+    });
+
+    test("the whole where it is no JSON", () => {
+      expect(decodeText(`{"event_type":"${eventType}","email":`)).toEqual({
+        kind: "not-json",
+        isSensitive: true,
+      });
+    });
+  });
+
   test("a sensitive type with swapped names", () => {
     const decoded = decode("ISSUING", {}, { event_name: "card.3ds.otp" });
 
@@ -433,6 +487,8 @@ describe("what a handled type requires", () => {
     [PIN_BLOCK, ["card_id"]],
     [ENROLLED, ["card_id"]],
     [REMOVED, ["card_id"]],
+    [KYC, ["cardholder_id"]],
+    [HOLDER_UPDATE, ["cardholder_id"]],
     [AUTHORIZATION, ["card_id", "transaction_status"]],
     [REFUND, ["card_id", "transaction_status"]],
     [CARD_FEE, ["card_id", "transaction_status"]],

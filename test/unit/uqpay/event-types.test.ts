@@ -24,6 +24,8 @@ import {
   REMOVED,
   CREATE_FAILED,
   FAILED_ORDERS,
+  KYC,
+  HOLDER_UPDATE,
   AUTHORIZATION,
   TRANSACTIONS,
   CARD_FEE,
@@ -198,6 +200,12 @@ describe("an optional field that cannot be read", () => {
     ["posted_time", "time"],
   ];
 
+  const holderFields: typeof cardFields = [
+    ["cardholder_status", "status"],
+    ["idv_status", "status"],
+    ["update_time", "time"],
+  ];
+
   const fieldsByType: Readonly<
     Record<string, readonly (readonly [string, keyof typeof wrong])[]>
   > = {
@@ -224,6 +232,8 @@ describe("an optional field that cannot be read", () => {
     [PIN_BLOCK]: [],
     [ENROLLED]: protectionFields,
     [REMOVED]: protectionFields,
+    [KYC]: holderFields,
+    [HOLDER_UPDATE]: holderFields,
     ...Object.fromEntries(
       [...TRANSACTIONS, CARD_FEE, ENROLLMENT_FEE].map((name) => [
         name,
@@ -783,9 +793,9 @@ describe("a creation that failed", () => {
 });
 
 describe("which types leave the card alone that they may name", () => {
-  test("are those of failed orders", () => {
+  test("are those of failed orders and of cardholders", () => {
     expect(handledEventTypes.filter(leavesCardAlone).toSorted()).toEqual(
-      [...FAILED_ORDERS].toSorted(),
+      [...FAILED_ORDERS, KYC, HOLDER_UPDATE].toSorted(),
     );
     expect(leavesCardAlone("some.type")).toBe(false);
   });
