@@ -38,6 +38,10 @@ const ANSWERS: Readonly<Record<string, string>> = {
   // The same placeholder again.
   "card.risk_control.network_protection.enrolled--docs-v1.6-webhook-network-protection-status":
     "200 duplicate",
+  "card.risk_control.network_protection.enrollment_fee.charged--docs-v1.6-webhook-network-protection-fee":
+    "200 duplicate",
+  "issuing.fee.card--docs-v1.6-webhook-card-fee": "200 accepted",
+  "issuing.fee.card--sdk-go-issuing_test": "200 accepted",
   "card.status.update.succeeded--docs-v1.6-card-lifecycle": "200 accepted",
   "card.status.update.succeeded--docs-v1.6-webhook-card-status-updated":
     "200 accepted",
@@ -146,6 +150,12 @@ describe.each(queueKinds.filter(isAvailable))(
             reason: "event_id_conflict",
             event_id: "8a78af1e-de83-43a5-b177-ecbc6a8a9fc6",
             event_type: "card.risk_control.network_protection.enrolled",
+          },
+          {
+            reason: "event_id_conflict",
+            event_id: "8a78af1e-de83-43a5-b177-ecbc6a8a9fc6",
+            event_type:
+              "card.risk_control.network_protection.enrollment_fee.charged",
           },
           {
             reason: "invalid_payload",
