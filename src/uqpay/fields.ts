@@ -83,15 +83,21 @@ export function readFields<Shape extends Fields>(
     try {
       values[name] = read(input[name]);
     } catch (error) {
-      if (!(error instanceof Unreadable)) throw error;
-      const path = parent + [name, ...error.path].join(".");
-      const issue = { path, message: error.message };
+      const { message, path: inside } = faultOf(error);
+      const path = parent + [name, ...inside].join(".");
+      const issue = { path, message };
       (isRequired ? issues : unreadable).push(issue);
     }
   }
   return issues.length > 0
     ? { issues }
     : { values: values as ValuesOf<Shape>, unreadable };
+}
+
+/** @throws what a reader threw where that is a mistake of ours */
+function faultOf(error: unknown): Unreadable {
+  if (error instanceof Unreadable) return error;
+  throw error;
 }
 
 /** `""` stands for "not set" in every event. */
@@ -151,8 +157,8 @@ function readInside<Value>(
   try {
     return read(input);
   } catch (error) {
-    if (!(error instanceof Unreadable)) throw error;
-    throw new Unreadable(error.message, [name, ...error.path]);
+    const { message, path } = faultOf(error);
+    throw new Unreadable(message, [name, ...path]);
   }
 }
 

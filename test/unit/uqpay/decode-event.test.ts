@@ -267,13 +267,16 @@ describe("the envelope", () => {
     expect(decoded.kind).toBe("known");
   });
 
-  test("of a name that comes twice the last counts, as in jsonb", () => {
-    const decoded = decodeText(
-      '{"event_id":"first","event_id":"last","event_type":"some.type","data":{}}',
-    );
+  test.each(["{}", '{"a":1.10}'])(
+    "of a name that comes twice the last counts, as in jsonb, beside %s",
+    (data) => {
+      const decoded = decodeText(
+        `{"event_id":"first","event_id":"last","event_type":"some.type","data":${data}}`,
+      );
 
-    expect(decoded).toMatchObject({ envelope: { eventId: "last" } });
-  });
+      expect(decoded).toMatchObject({ envelope: { eventId: "last" } });
+    },
+  );
 
   test.each(["__proto__", "constructor", "toString", "hasOwnProperty"])(
     "%s is an event type like any other that has no handler",

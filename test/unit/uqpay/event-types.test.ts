@@ -529,7 +529,7 @@ describe("a number", () => {
     });
   });
 
-  test.each(["{}", "[]"])(
+  test.each(["{}", "[]", "[1.10]"])(
     "is read beside %s that is nested deeper than a call stack",
     (innermost) => {
       const deep = "[".repeat(100_000) + innermost + "]".repeat(100_000);
